@@ -1,0 +1,51 @@
+# One command per task. Everything is installed into .venv beside this file; nothing is installed elsewhere.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+MELTANO := $(VENV)/meltano/ready
+JOBS ?= 4
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format docs clean
+
+help: ## This list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group test --group lint --editable '.[pandas,sandbox]'
+	touch $(READY)
+
+# Meltano needs an environment of its own, as its users give it one.
+$(MELTANO): $(READY)
+	$(PYTHON) -m venv --clear $(VENV)/meltano
+	$(VENV)/meltano/bin/python -m pip install --quiet --disable-pip-version-check meltano==4.4.1
+	touch $(MELTANO)
+
+demo: $(READY) ## Send a made-up CRM export through a real tap into the sandbox
+	$(BIN)/target-amplemarket demo --folder demo
+
+test: $(READY) $(MELTANO) ## All tests
+	$(BIN)/python -m pytest -n $(JOBS)
+
+lint: $(READY) ## Style, types, import order, generated pages
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m docs.generate --check
+
+format: $(READY) ## Put the code into its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(READY) ## Write the generated pages anew
+	$(BIN)/python -m docs.generate
+
+clean: ## Remove everything that was made here
+	rm -rf $(VENV) .meltano .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find demo -mindepth 1 ! -name README.md -delete

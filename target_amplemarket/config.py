@@ -1,0 +1,250 @@
+"""Settings, declared once: type, unit, default, bound, one sentence.
+
+The JSON schema behind `--about`, the validation and the tables in the documentation are all made from the fields of
+`Settings`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from jsonschema import Draft202012Validator
+
+from target_amplemarket.errors import SettingsError
+
+LEAD_FIELDS: Final = ("linkedin_url", "email", "title", "company_name", "company_domain")
+LIST_TYPES: Final = ("linkedin", "email", "titles_and_company")
+LIST_NAME_FIELDS: Final = ("stream", "date", "owner", "list_type")
+
+FieldMapping = Mapping[str, Mapping[str, tuple[str, ...]]]
+"""Stream name or `*` → lead field → source fields, tried in order."""
+
+
+def _setting(default: object, schema: dict[str, Any], description: str, *, secret: bool = False) -> Any:
+    # Any: a dataclass field stands where its value will be.
+    metadata = {"schema": schema, "description": description, "secret": secret}
+    if isinstance(default, (dict, list)):
+        frozen = tuple(default) if isinstance(default, list) else default
+        return field(default_factory=lambda: frozen, metadata=metadata | {"default": default})
+    if default is _REQUIRED:
+        return field(repr=not secret, metadata=metadata)
+    return field(default=default, repr=not secret, metadata=metadata | {"default": default})
+
+
+_REQUIRED: Final = object()
+_TEXT: Final = {"type": "string", "minLength": 1}
+_TEXT_OR_NULL: Final = {"type": ["string", "null"]}
+_FLAG: Final = {"type": "boolean"}
+
+
+def _integer(minimum: int, maximum: int) -> dict[str, Any]:
+    return {"type": "integer", "minimum": minimum, "maximum": maximum}
+
+
+def _choice(*values: str) -> dict[str, Any]:
+    return {"type": "string", "enum": list(values)}
+
+
+_SOURCE: Final = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}, {"type": "null"}]}
+_STREAM_MAPPING: Final = {
+    "type": "object",
+    "propertyNames": {"enum": list(LEAD_FIELDS)},
+    "additionalProperties": _SOURCE,
+}
+_MAPPING: Final = {"type": "object", "additionalProperties": _STREAM_MAPPING}
+_TEMPLATE: Final = {
+    "type": "string",
+    "minLength": 1,
+    "pattern": r"^([^{}]|\{\{|\}\}|\{(" + "|".join(LIST_NAME_FIELDS) + r")\})*$",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """All settings of the target, checked. Build it with `read_settings`."""
+
+    api_key: str = _setting(_REQUIRED, _TEXT, "Bearer key of the API.", secret=True)
+    owner: str = _setting(
+        _REQUIRED, _TEXT, "E-mail of the user who owns the lists; checked against the account's users before sending."
+    )
+    service: str = _setting("amplemarket", _choice("amplemarket"), "Which API takes the lists.")
+    base_url: str | None = _setting(
+        None, _TEXT_OR_NULL, "Address of the API (default: the service's own); https, or http on loopback only."
+    )
+    proxy: str | None = _setting(
+        None,
+        _TEXT_OR_NULL,
+        "Address of an HTTP proxy, which may hold a password; proxies named in the environment are not used.",
+        secret=True,
+    )
+    owner_field: str | None = _setting(
+        None,
+        _TEXT_OR_NULL,
+        "Record field (dotted path) whose e-mail overrides `owner` per record; one unknown to the account falls back.",
+    )
+    list_type: str = _setting(
+        "auto",
+        _choice("auto", *LIST_TYPES),
+        "`auto` routes each record: LinkedIn, e-mail, title and company, the first it has.",
+    )
+    company_needs: str = _setting(
+        "either", _choice("domain", "name", "either"), "What a title-and-company lead must carry of its company."
+    )
+    list_name: str = _setting(
+        "{stream} {date}",
+        _TEMPLATE,
+        "Template of a list's name: `{stream}`, `{date}` (UTC), `{owner}`, `{list_type}`; ` part N [MARKER]` follows.",
+    )
+    shared: bool = _setting(True, _FLAG, "Lists are shared across the account.")
+    visible: bool = _setting(True, _FLAG, "Lists are shown in the dashboard.")
+    enrich: bool = _setting(False, _FLAG, "Enrich the leads; spends credits.")
+    validate_email: bool = _setting(False, _FLAG, "Validate the leads' e-mails; spends credits.")
+    reveal_phone_numbers: bool = _setting(False, _FLAG, "Reveal phone numbers; spends credits.")
+    field_mapping: FieldMapping = _setting(
+        {},
+        _MAPPING,
+        "Per stream (or `*`): lead field → source field, dotted path, or a list tried in order; null maps nothing.",
+    )
+    extra_fields: tuple[str, ...] = _setting(
+        [],
+        {"type": "array", "items": {"type": "string"}},
+        'Further source fields to keep on the lead (dotted paths), or `["*"]` for all.',
+    )
+    results_path: str = _setting("amplemarket-results", _TEXT, "Folder for results, STATE log and the ledger.")
+    results_record: str = _setting(
+        "rejected", _choice("none", "rejected", "all"), "Which result rows keep the original record."
+    )
+    lock_wait_seconds: int = _setting(0, _integer(0, 86_400), "How long to wait for another run that holds the folder.")
+    load_method: str = _setting(
+        "upsert",
+        _choice("upsert", "append-only"),
+        "`upsert`: a person already sent is not sent again; `append-only`: each distinct version of a record goes "
+        "once; `overwrite` is refused, since lists cannot be replaced.",
+    )
+    batch_size_rows: int = _setting(10_000, _integer(1, 10_000), "Leads per list.")
+    batch_wait_limit_seconds: int = _setting(
+        300, _integer(1, 86_400), "Age at which a list that is not full is closed."
+    )
+    max_in_flight: int = _setting(4, _integer(1, 32), "Lists being sent at once.")
+    requests_per_minute: int = _setting(450, _integer(1, 100_000), "One budget for all calls.")
+    request_timeout_seconds: int = _setting(120, _integer(1, 3_600), "Total deadline of one call.")
+    validate_records: bool = _setting(
+        False,
+        _FLAG,
+        "Check records against the stream's JSON Schema; a violation is a rejected row.",
+    )
+
+    def mapping_of(self, stream: str) -> Mapping[str, tuple[str, ...]]:
+        """Lead field → source fields as the settings override them for one stream; its own entry before `*`."""
+        return {**self.field_mapping.get("*", {}), **self.field_mapping.get(stream, {})}
+
+
+def declared_settings() -> Iterator[dataclasses.Field[Any]]:
+    """The declarations, required ones first; `metadata` holds `schema`, `description`, `secret` and `default`."""
+    yield from dataclasses.fields(Settings)
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of the settings as `--about` prints it and Meltano Hub reads it."""
+    properties: dict[str, Any] = {}
+    for declared in declared_settings():
+        entry = dict(declared.metadata["schema"]) | {"description": declared.metadata["description"]}
+        entry["title"] = declared.name.replace("_", " ").capitalize()
+        if declared.metadata["secret"]:
+            entry |= {"secret": True, "writeOnly": True}
+        if declared.metadata.get("default") is not None:
+            entry["default"] = declared.metadata["default"]
+        properties[declared.name] = entry
+    required = [declared.name for declared in declared_settings() if "default" not in declared.metadata]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def read_settings(config: Mapping[str, Any], *, also_known: Mapping[str, Any] | None = None) -> Settings:
+    """Check a configuration and freeze it.
+
+    Args:
+        config: What the settings file or the environment says.
+        also_known: JSON Schemas of settings that other code reads (stream maps, flattening), by name.
+
+    Raises:
+        SettingsError: All faults at once, each with the setting's name and what it takes; no value is repeated.
+    """
+    schemas = {**{d.name: d.metadata["schema"] for d in declared_settings()}, **(also_known or {})}
+    faults = [*_unknown(config, schemas), *_missing(config), *_ill_formed(config, schemas)]
+    if faults:
+        raise SettingsError("settings: " + "; ".join(faults))
+    known = {d.name: config[d.name] for d in declared_settings() if d.name in config}
+    return Settings(**{name: _frozen(name, value) for name, value in known.items()})
+
+
+def _unknown(config: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[str]:
+    for name in sorted(set(config) - set(schemas)):
+        close = difflib.get_close_matches(name, schemas, n=1)
+        yield f"`{name}` is not a setting of this version" + (f", did you mean `{close[0]}`?" if close else "")
+
+
+def _missing(config: Mapping[str, Any]) -> Iterator[str]:
+    for declared in declared_settings():
+        if "default" not in declared.metadata and declared.name not in config:
+            yield f"`{declared.name}` is required ({declared.metadata['description']})"
+
+
+def _ill_formed(config: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[str]:
+    for name, schema in schemas.items():
+        if name in config and not Draft202012Validator(schema).is_valid(config[name]):
+            yield from _explained(name, config[name], schema)
+
+
+def _explained(name: str, value: Any, schema: Mapping[str, Any]) -> Iterator[str]:
+    # Any: what the settings file says.
+    if name == "load_method" and value == "overwrite":
+        yield (
+            "`load_method: overwrite` cannot be honoured: lead lists have no replace, and an absent record must never "
+            "mean a delete; use `upsert` or `append-only`"
+        )
+    elif name == "field_mapping" and (misnamed := list(_misnamed_fields(value))):
+        yield from misnamed
+    else:
+        yield f"`{name}` takes {_words(schema)}"
+
+
+def _misnamed_fields(value: Any) -> Iterator[str]:
+    # Any: what the settings file says.
+    for stream, mapping in value.items() if isinstance(value, dict) else ():
+        for name in sorted(set(mapping) - set(LEAD_FIELDS)) if isinstance(mapping, dict) else ():
+            close = difflib.get_close_matches(name, LEAD_FIELDS, n=1)
+            hint = f"did you mean `{close[0]}`?" if close else "lead fields are " + ", ".join(LEAD_FIELDS)
+            yield f"`field_mapping` of stream `{stream}` names `{name}`, {hint}"
+
+
+def _words(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return "one of " + ", ".join(f"`{value}`" for value in schema["enum"])
+    if schema is _TEMPLATE:
+        return "text with " + ", ".join(f"`{{{name}}}`" for name in LIST_NAME_FIELDS) + " between braces and no other"
+    if schema is _MAPPING:
+        return "an object of streams, each an object of lead fields with a source field, a list of them, or null"
+    if "minimum" in schema:
+        return f"a whole number from {schema['minimum']:,} to {schema['maximum']:,}"
+    kinds = schema.get("type", "an object")
+    words = {"string": "text", "boolean": "true or false", "array": "a list", "object": "an object", "null": "null"}
+    return " or ".join(words.get(kind, str(kind)) for kind in ([kinds] if isinstance(kinds, str) else kinds))
+
+
+def _frozen(name: str, value: Any) -> Any:
+    # Any: settings come as JSON and leave as the declared types.
+    if name == "field_mapping":
+        return {stream: {f: _sources(s) for f, s in mapping.items()} for stream, mapping in value.items()}
+    if isinstance(value, float):
+        return int(value)  # JSON has one kind of number: 10.0 is a whole one
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _sources(value: str | list[str] | None) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(value)

@@ -1,0 +1,1 @@
+"""Sending lead lists and classifying what came of it."""

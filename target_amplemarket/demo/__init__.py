@@ -1,0 +1,1 @@
+"""A made-up CRM export, sent through a real tap into the sandbox."""

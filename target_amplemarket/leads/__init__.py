@@ -1,0 +1,1 @@
+"""From records to leads: mapping, canonical forms, identities."""

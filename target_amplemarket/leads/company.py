@@ -1,0 +1,141 @@
+"""Canonical company names, company domains and job titles.
+
+A company domain is a registrable domain by the Public Suffix List, its private section included: under a host like
+`github.io` or `myshopify.com` every name is somebody else's, and the public section alone would make them one company.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from publicsuffixlist import PublicSuffixList
+
+from target_amplemarket.leads.canonical import INVISIBLE, PLACEHOLDERS, complete
+from target_amplemarket.leads.email import ascii_host
+from target_amplemarket.leads.free_mail import FREE_MAIL_DOMAINS
+
+# Registrable domains and hosts where a link leads to a page on somebody else's site. An address at one of them
+# (`@linkedin.com`) still names the employer, so they are refused for websites only.
+_SHARED_SITES = """
+linkedin.com lnkd.in facebook.com fb.com fb.me m.me messenger.com twitter.com x.com t.co instagram.com threads.net
+threads.com bsky.app mastodon.social youtube.com youtu.be vimeo.com tiktok.com snapchat.com pinterest.com reddit.com
+tumblr.com discord.com discord.gg t.me telegram.me whatsapp.com wa.me vk.com ok.ru weibo.com wechat.com zhihu.com
+line.me xing.com viadeo.com angel.co wellfound.com crunchbase.com glassdoor.com indeed.com kununu.com clutch.co
+g2.com capterra.com trustpilot.com yelp.com tripadvisor.com foursquare.com meetup.com eventbrite.com
+about.me linktr.ee beacons.ai bio.link carrd.co medium.com substack.com blogger.com behance.net dribbble.com
+github.com gitlab.com bitbucket.org stackoverflow.com soundcloud.com spotify.com twitch.tv quora.com
+wikipedia.org slideshare.net issuu.com calendly.com etsy.com
+bit.ly tinyurl.com goo.gl ow.ly buff.ly is.gd rebrand.ly g.page goo.gle
+sites.google.com maps.google.com docs.google.com drive.google.com forms.gle business.site plus.google.com
+apps.apple.com play.google.com
+"""
+SHARED_SITES = frozenset(_SHARED_SITES.split())
+
+# "https://www.acme.example:8080/about" and the like are for the slow path; the common website is matched here.
+_WEBSITE = r"^(?:https?://)?(?P<host>(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]{2,})(?:/[!-~]*)?$"
+_MAIL_HOST = r"@(?P<host>[^@]+)$"
+_SPACES = r"[\p{Z}\p{Cc}]+"
+_ZERO_WIDTH = r"[\x{200B}\x{FEFF}]+"
+_UNTIDY = r"^ | $|  |[^\P{Z} ]|[\p{Cc}\x{200B}\x{FEFF}]"
+_UNSAFE = re.compile(r"[\s\\\x00-\x1f\x7f-\x9f]")
+_MAX_HOST_CHARS = 253  # RFC 1035 2.3.4, without the dots at the ends
+_MAX_WEBSITE_CHARS = 4096
+_NULL = pa.scalar(None, pa.string())
+
+
+def company_names(values: pa.StringArray) -> pa.StringArray:
+    """Names trimmed, inner white space collapsed to one space; blank and placeholder values null. Case is kept."""
+    return _tidy(values)
+
+
+def titles(values: pa.StringArray) -> pa.StringArray:
+    """Job titles, treated as `company_names`."""
+    return _tidy(values)
+
+
+def company_domains(websites: pa.StringArray, emails: pa.StringArray) -> pa.StringArray:
+    """Registrable domain of each company: from the website, else from the e-mail address, else null.
+
+    Args:
+        websites: URLs, hosts or domains as the source holds them. Social, profile and link-shortener sites, free-mail
+            domains, addresses of machines and names under no public suffix (`.example` is taken for one) yield nothing.
+        emails: Canonical addresses (`canonical_emails`), same length. A free-mail domain yields nothing.
+
+    Returns:
+        Lower-case ASCII domains, null where neither yields one.
+    """
+    from_website = _looked_up(_website_hosts(websites), _company_site)
+    is_open = pc.and_(pc.is_null(from_website), pc.is_valid(emails))
+    if not pc.any(is_open).as_py():
+        return from_website
+    hosts = pc.struct_field(pc.extract_regex(emails.filter(is_open), _MAIL_HOST), "host")
+    return pc.replace_with_mask(from_website, is_open, _looked_up(hosts, _company_mail))
+
+
+def _tidy(values: pa.StringArray) -> pa.StringArray:
+    untidy = pc.fill_null(pc.match_substring_regex(values, _UNTIDY), False)
+    if pc.any(untidy).as_py():
+        visible = pc.replace_substring_regex(values.filter(untidy), _ZERO_WIDTH, "")
+        collapsed = pc.utf8_trim_whitespace(pc.replace_substring_regex(visible, _SPACES, " "))
+        values = pc.replace_with_mask(values, untidy, collapsed)
+    absent = pc.is_in(pc.utf8_lower(values), pa.array(["", *sorted(PLACEHOLDERS)]))
+    return pc.if_else(absent, _NULL, values)
+
+
+def _website_hosts(websites: pa.StringArray) -> pa.StringArray:
+    lower = pc.ascii_lower(pc.ascii_trim_whitespace(websites))
+    plain = pc.struct_field(pc.extract_regex(lower, _WEBSITE), "host")
+    plain = pc.if_else(pc.less_equal(pc.binary_length(plain), _MAX_HOST_CHARS), plain, _NULL)
+    return complete(websites, plain, _website_host).value
+
+
+def _website_host(text: str) -> str | None:
+    text = text.strip(INVISIBLE + "<>()[]\"'`,;")
+    # urlsplit drops tabs and newlines in silence and joins what they part.
+    if len(text) > _MAX_WEBSITE_CHARS or _UNSAFE.search(text):
+        return None
+    try:
+        host = urlsplit(text if "://" in text else f"//{text.lstrip('/')}").hostname
+    except ValueError:
+        return None
+    return ascii_host(host.removesuffix(".")) if host else None
+
+
+def _looked_up(hosts: pa.StringArray, domain_of: Callable[[str], str | None]) -> pa.StringArray:
+    distinct = hosts.dictionary_encode()
+    domains = [None if host is None else domain_of(host) for host in distinct.dictionary.to_pylist()]
+    return pa.array(domains, pa.string()).take(distinct.indices)
+
+
+def _company_site(host: str) -> str | None:
+    host = host.removeprefix("www.")
+    return None if {host, _registrable(host)} & SHARED_SITES else _company_mail(host)
+
+
+def _company_mail(host: str) -> str | None:
+    domain = _registrable(host)
+    return None if {host, domain} & FREE_MAIL_DOMAINS else domain
+
+
+@lru_cache(maxsize=1 << 16)
+def _registrable(host: str) -> str | None:
+    """Registrable domain of a lower-case ASCII host; None for a public suffix and under an unknown one.
+
+    A private suffix itself (`github.io`) is its owner's domain; what the owner keeps below it is nobody's.
+    """
+    everything, public = _suffix_lists()
+    if domain := everything.privatesuffix(host):
+        return str(domain)
+    if host.endswith(".example"):  # RFC 2606: reserved for documentation and demonstrations, hence not in the list
+        return ".".join(host.split(".")[-2:])
+    return host if public.privatesuffix(host) == host else None
+
+
+@lru_cache(maxsize=1)
+def _suffix_lists() -> tuple[PublicSuffixList, PublicSuffixList]:
+    return PublicSuffixList(accept_unknown=False), PublicSuffixList(accept_unknown=False, only_icann=True)

@@ -1,0 +1,70 @@
+"""Parting new leads from people who are known already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from target_amplemarket.leads.people import IDENTITY_COLUMNS, Known, People
+from target_amplemarket.leads.tables import Reason, Status
+
+_KEPT: Final = ("record_no", "record_key", "list_type", "record")
+
+
+@dataclass(frozen=True, slots=True)
+class Screened:
+    """Every lead is in exactly one of the three tables.
+
+    Attributes:
+        new: Schema `LEADS`.
+        duplicates: Schema `REJECTIONS` and the list type; each names the record that came first, if in this run.
+        held: The same with fingerprints: people whose list may or may not have arrived.
+    """
+
+    new: pa.Table
+    duplicates: pa.Table
+    held: pa.Table
+
+
+def screen(leads: pa.Table, people: People) -> Screened:
+    """Look each lead (schema `LEADS`, record order) up among the people known; the new ones are then known too."""
+    verdicts = pa.array(people.screen(leads), pa.int64())
+    is_held = pc.fill_null(pc.equal(verdicts, Known.HELD.value), False)  # the fill value
+    is_duplicate = pc.and_not(pc.is_valid(verdicts), is_held)
+    return Screened(
+        new=leads.filter(pc.is_null(verdicts)),
+        duplicates=_duplicates(leads.filter(is_duplicate), verdicts.filter(is_duplicate)),
+        held=_held(leads.filter(is_held)),
+    )
+
+
+def _duplicates(leads: pa.Table, verdicts: pa.Int64Array) -> pa.Table:
+    in_run = pc.greater(verdicts, Known.SENT.value)
+    return (
+        leads.select(_KEPT)
+        .append_column("status", _repeat(Status.DUPLICATE.value, leads))
+        .append_column("reason", pc.if_else(in_run, Reason.DUPLICATE_IN_RUN.value, Reason.ALREADY_SENT.value))
+        .append_column("field", pa.nulls(leads.num_rows, pa.string()))
+        .append_column(
+            "detail", pc.if_else(in_run, "the same person came earlier in this run", "the same person was sent before")
+        )
+        .append_column("winner_record_no", pc.if_else(in_run, verdicts, pa.scalar(None, pa.int64())))
+    )
+
+
+def _held(leads: pa.Table) -> pa.Table:
+    return (
+        leads.select([*_KEPT, *IDENTITY_COLUMNS, "version_fingerprint"])
+        .append_column("status", _repeat(Status.HELD.value, leads))
+        .append_column("reason", _repeat(Reason.OUTCOME_UNKNOWN.value, leads))
+        .append_column("field", pa.nulls(leads.num_rows, pa.string()))
+        .append_column("detail", _repeat("the same person is in a list that is held", leads))
+        .append_column("winner_record_no", pa.nulls(leads.num_rows, pa.int64()))
+    )
+
+
+def _repeat(text: str, leads: pa.Table) -> pa.Array:
+    return pa.repeat(pa.scalar(text), leads.num_rows)

@@ -1,0 +1,1 @@
+"""Grouping leads into lead lists."""

@@ -1,0 +1,314 @@
+"""The one loop: messages in, lead lists out, result rows on disk, STATE released."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import pyarrow as pa
+
+from target_amplemarket.clock import Clock
+from target_amplemarket.config import Settings
+from target_amplemarket.delivery.deliver import Delivery
+from target_amplemarket.delivery.in_flight import InFlight
+from target_amplemarket.delivery.outbox import Outbox
+from target_amplemarket.errors import AmplemarketError, InputError, ListsHeld, RefusedByApi, Stopped
+from target_amplemarket.leads.duplicates import screen
+from target_amplemarket.leads.map_block import Rules, map_block
+from target_amplemarket.leads.mapping import StreamMapping, choose_mapping
+from target_amplemarket.leads.people import People
+from target_amplemarket.leads.tables import Status
+from target_amplemarket.lists.grouping import OpenLists
+from target_amplemarket.lists.lead_list import LeadList
+from target_amplemarket.results.books import Books, ListEntry
+from target_amplemarket.results.rows import RowMaker
+from target_amplemarket.results.state_log import StateLog
+from target_amplemarket.results.writer import ROWS_PER_FILE, ResultsWriter
+from target_amplemarket.services.protocol import Accepted, Refused
+from target_amplemarket.singer.arrow_run import ArrowRun
+from target_amplemarket.singer.messages import ActivateVersion, Idle, Message, RecordRun, Schema, State, printable
+from target_amplemarket.singer.stop import StopRequest
+from target_amplemarket.singer.streams import RecordBlock, Stream, Streams
+from target_amplemarket.singer.watermark import Watermark
+
+LOGGER: Final = logging.getLogger("target-amplemarket")
+
+_PROGRESS_EVERY_S: Final = 5.0
+_ROWS_WAIT_S: Final = 2.0
+"""How long result rows that go with no list may wait for a STATE that they hold back."""
+
+
+@dataclass(slots=True)
+class Pipeline:
+    """A run and everything it touches; every effect is passed in."""
+
+    settings: Settings
+    streams: Streams
+    rules: Rules
+    people: People
+    open_lists: OpenLists
+    in_flight: InFlight
+    outbox: Outbox
+    writer: ResultsWriter
+    row_maker: RowMaker
+    state_log: StateLog
+    list_owners: Callable[[], Collection[str]]
+    emit: Callable[[bytes], None]
+    clock: Clock
+    stop: StopRequest
+    books: Books = field(default_factory=Books)
+    watermark: Watermark = field(default_factory=Watermark)
+    mappings: dict[str, StreamMapping] = field(default_factory=dict)
+    _mapped_schemas: dict[str, Stream] = field(default_factory=dict)
+    _known_owners: Collection[str] | None = None
+    _fallen_back: bool = False
+    _noted_versions: bool = False
+    _rows_since_s: float = 0.0
+    _progress_at_s: float = 0.0
+
+    def run(self, messages: Iterable[Message | ArrowRun]) -> None:
+        """Take messages until they end; on return every record has a durable row and the last STATE has left.
+
+        Raises:
+            InputError: What came before the fault is settled.
+            AmplemarketError: What was under way is recorded; STATE covers what is settled.
+        """
+        self._progress_at_s = self.clock.monotonic_s()
+        try:
+            fault = self._read(messages)
+            self._settle()
+        except BaseException:
+            self.stop.event.set()
+            self._record_under_way()
+            raise
+        finally:
+            self.in_flight.close()
+        if fault is not None:
+            raise fault
+        self._finish()
+
+    def _read(self, messages: Iterable[Message | ArrowRun]) -> InputError | None:
+        """Take messages to their end, or to the first that is no Singer message; that fault is returned."""
+        try:
+            for message in messages:
+                self._take(message)
+                self._record_finished()
+        except InputError as fault:
+            return fault
+        if self.stop.signal_number is not None:
+            raise Stopped(self.stop.signal_number)
+        return None
+
+    def _take(self, message: Message | ArrowRun) -> None:
+        match message:
+            case RecordRun():
+                first_record_no = self.watermark.last_read + 1
+                for block in self.streams.blocks(message, first_record_no):
+                    self._take_block(block)
+            case ArrowRun():
+                self._take_block(message.block(self.watermark.last_read + 1))
+            case Schema():
+                self.streams.register(message)
+            case State(value=value):
+                self.watermark.take_state(value)
+            case ActivateVersion():
+                self._note_version()
+            case Idle():
+                pass
+
+    def _take_block(self, block: RecordBlock) -> None:
+        stream, count = block.stream.name, len(block.records)
+        first_record_no = self.watermark.read(count)
+        self.watermark.hold("block", first_record_no)
+        self.books.records[stream] += count
+        mapped = map_block(block, self._mapping(block), self.rules)
+        screened = screen(mapped.leads, self.people)
+        for rows in (mapped.rejections, screened.duplicates, screened.held):
+            self._add_rows(stream, rows)
+        if screened.held.num_rows:
+            self.watermark.hold("held", first_record_no)
+        if screened.new.num_rows:
+            owners = self._owners()
+            self._note_owners(screened.new.column("owner").unique().drop_null().to_pylist(), owners)
+            for lead_list in self.open_lists.add(stream, screened.new, owners, self.clock.monotonic_s()):
+                self._submit(lead_list)
+        self._hold_open_lists()
+        self.watermark.release("block")
+
+    def _mapping(self, block: RecordBlock) -> StreamMapping:
+        stream = block.stream
+        if self._mapped_schemas.get(stream.name) != stream:
+            self._mapped_schemas[stream.name] = stream
+            mapping = choose_mapping(
+                stream.schema,
+                stream.key_properties,
+                block.records,
+                overrides=self.settings.mapping_of(stream.name),
+                extra_fields=self.settings.extra_fields,
+                owner_field=self.settings.owner_field,
+            )
+            if mapping != self.mappings.get(stream.name):
+                self.mappings[stream.name] = mapping
+                _describe(stream.name, mapping)
+        return self.mappings[stream.name]
+
+    def _owners(self) -> Collection[str]:
+        if self._known_owners is None:
+            self._known_owners = self.list_owners()
+            if self.settings.owner.lower() not in self._known_owners:
+                raise RefusedByApi("`owner` is not a user of the account; nothing was sent. Set it to one of its users")
+        return self._known_owners
+
+    def _note_owners(self, named: Iterable[str], known: Collection[str]) -> None:
+        if not self._fallen_back and any(owner and owner not in known for owner in named):
+            self._fallen_back = True
+            LOGGER.warning("some records name an owner who is not a user of the account; their leads go to `owner`")
+
+    def _note_version(self) -> None:
+        if not self._noted_versions:
+            self._noted_versions = True
+            LOGGER.info("ACTIVATE_VERSION messages are ignored: a lead list has no versions")
+
+    def _add_rows(self, stream: str, rejections: pa.Table) -> None:
+        rows = self.row_maker.of_rejections(stream, rejections, self.clock.now())
+        if not rows.num_rows:
+            return
+        if not self.writer.waiting_row_count:
+            self._rows_since_s = self.clock.monotonic_s()
+        self.writer.add(rows)
+        self.watermark.hold("rows", int(rows.column("record_no")[0].as_py()))
+
+    def _hold_open_lists(self) -> None:
+        for key, first_record_no in self.open_lists.first_record_numbers().items():
+            self.watermark.hold(key, first_record_no)
+
+    def _submit(self, lead_list: LeadList) -> None:
+        self.watermark.hold(lead_list.number, lead_list.first_record_no)
+        self.watermark.release(lead_list.key)
+        LOGGER.info("sending list `%s` with %s leads", lead_list.name, f"{lead_list.leads.num_rows:,}")
+        for delivery in self.in_flight.submit(lead_list):
+            self._record(delivery)
+
+    def _record_finished(self) -> None:
+        """What has finished by now, what is old enough, what a STATE waits for."""
+        now_s = self.clock.monotonic_s()
+        for delivery in self.in_flight.finished():
+            self._record(delivery)
+        for lead_list in self.open_lists.close_aged(now_s):
+            self._submit(lead_list)
+        is_waited_for = self.watermark.waits and now_s - self._rows_since_s >= _ROWS_WAIT_S
+        if self.writer.waiting_row_count >= ROWS_PER_FILE or (self.writer.waiting_row_count and is_waited_for):
+            self._flush_rows()
+        self._release_state()
+        self._report_progress(now_s)
+
+    def _settle(self) -> None:
+        """Send everything that is open, wait for every answer, record it."""
+        for lead_list in self.open_lists.close_all():
+            self._submit(lead_list)
+
+        for delivery in self.in_flight.drain():
+            self._record(delivery)
+        self._flush_rows()
+        self._release_state()
+
+    def _record_under_way(self) -> None:
+        """After a stop: no new list, but every answer that is still to come is recorded as far as that goes."""
+        while self.in_flight.is_busy:
+            with contextlib.suppress(Exception):  # what stopped the run first is what is reported
+                for delivery in self.in_flight.drain():
+                    self._record(delivery)
+        with contextlib.suppress(AmplemarketError):
+            self._flush_rows()
+            self._release_state()
+
+    def _record(self, delivery: Delivery) -> None:
+        """Rows first, then the outbox, then whatever STATE may leave."""
+        lead_list = delivery.lead_list
+        rows = self.row_maker.of_delivery(delivery, self.clock.now())
+        if rows.num_rows:
+            self.writer.write_list(lead_list.number, rows)
+            self.books.enter(rows)
+        for file_name in delivery.outbox_files:
+            self.outbox.remove(file_name)
+        self._enter_lists(delivery)
+        if delivery.stop is not None:
+            self.stop.event.set()
+            raise delivery.stop
+        if delivery.settled_lead_count == lead_list.leads.num_rows:
+            self.watermark.release(lead_list.number)
+            self._flush_rows()
+            self._release_state()
+
+    def _enter_lists(self, delivery: Delivery) -> None:
+        for part in delivery.parts:
+            if isinstance(part.outcome, Refused):
+                continue
+            accepted = part.outcome if isinstance(part.outcome, Accepted) else None
+            key = part.lead_list.key
+            self.books.lists.append(
+                ListEntry(
+                    name=part.lead_list.name,
+                    stream=key.stream,
+                    owner=key.owner,
+                    list_type=key.list_type,
+                    lead_count=part.lead_list.leads.num_rows,
+                    list_id=accepted.list_id if accepted else None,
+                    url=accepted.url if accepted else None,
+                    status=(Status.ACCEPTED if accepted else Status.HELD).value,
+                )
+            )
+
+    def _flush_rows(self) -> None:
+        self.books.enter(self.writer.flush())
+        self.watermark.release("rows")
+
+    def _release_state(self) -> None:
+        state = self.watermark.release_state()
+        if state is not None and not _is_empty(state.value):
+            self.state_log.append(state.value, state.record_no, self.books, self.clock.now())
+            self.emit(state.value)
+
+    def _report_progress(self, now_s: float) -> None:
+        if now_s - self._progress_at_s >= _PROGRESS_EVERY_S:
+            self._progress_at_s = now_s
+            counts = ", ".join(f"{count:,} {status}" for status, count in self.books.by_status().items())
+            LOGGER.info(
+                "%s records read: %s; %s leads in open lists",
+                f"{self.books.record_count:,}",
+                counts or "no row yet",
+                f"{self.open_lists.lead_count:,}",
+            )
+
+    def _finish(self) -> None:
+        if self.stop.signal_number is not None and self.books.record_count != self.books.row_count:
+            raise Stopped(self.stop.signal_number)
+        self.books.close()
+        if held := self.books.by_status().get(Status.HELD.value):
+            raise ListsHeld(
+                f"{held:,} records belong to people in lists that are held: nobody can tell whether these arrived. "
+                "They are neither sent again nor forgotten, and STATE stays before them"
+            )
+
+
+def _is_empty(value: bytes) -> bool:
+    """`{}` and `null` would wipe the bookmarks that the runner keeps."""
+    return value.translate(None, b" \t\r\n") in {b"{}", b"null"}
+
+
+def _describe(stream: str, mapping: StreamMapping) -> None:
+    name = printable(stream)
+    LOGGER.info("stream `%s`: %s", name, mapping.describe())
+    if mapping.is_empty:
+        LOGGER.warning(
+            "stream `%s`: nothing in it can make a lead (it takes a LinkedIn URL, an e-mail, or a title with a "
+            "company); its records are rejected. Name the fields in `field_mapping`",
+            name,
+        )
+    for source in mapping.unknown:
+        LOGGER.warning(
+            "stream `%s`: `field_mapping` names `%s`, which the stream does not have", name, printable(source)
+        )

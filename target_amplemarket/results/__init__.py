@@ -1,0 +1,1 @@
+"""Result rows, the ledger of what was sent, summaries."""

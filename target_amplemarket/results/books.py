@@ -1,0 +1,85 @@
+"""Closed books: what came in, what each record became, and whether the two meet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from target_amplemarket.errors import BooksOpen
+
+
+@dataclass(frozen=True, slots=True)
+class ListEntry:
+    """A list that the account has, or may have."""
+
+    name: str
+    stream: str
+    owner: str
+    list_type: str
+    lead_count: int
+    list_id: str | None
+    url: str | None
+    status: str
+
+
+@dataclass(slots=True)
+class Books:
+    """Counts of one run."""
+
+    records: Counter[str] = field(default_factory=Counter)  # by stream
+    rows: Counter[tuple[str, str, str | None]] = field(default_factory=Counter)  # by stream, status, reason
+    lists: list[ListEntry] = field(default_factory=list)
+
+    def enter(self, rows: pa.Table) -> None:
+        """Count result rows that are durable now."""
+        counted = rows.select(["stream", "status", "reason"]).group_by(["stream", "status", "reason"])
+        for entry in counted.aggregate([([], "count_all")]).to_pylist():
+            self.rows[entry["stream"], entry["status"], entry["reason"]] += entry["count_all"]
+
+    @property
+    def record_count(self) -> int:
+        """Records read."""
+        return sum(self.records.values())
+
+    @property
+    def row_count(self) -> int:
+        """Result rows written."""
+        return sum(self.rows.values())
+
+    def by_status(self, *, stream: str | None = None) -> dict[str, int]:
+        """Rows by status, most first; of all streams or of one."""
+        return _summed((status, count) for (name, status, _), count in self.rows.items() if stream in {None, name})
+
+    def by_reason(self) -> dict[str, dict[str, int]]:
+        """Rows by status, then by reason; rows without a reason are left out."""
+        return {
+            status: _summed((r, count) for (_, s, r), count in self.rows.items() if s == status and r is not None)
+            for status in self.by_status()
+        }
+
+    def close(self) -> None:
+        """Check that every record has exactly one row.
+
+        Raises:
+            BooksOpen: They do not meet.
+        """
+        rows: Counter[str] = Counter()
+        for (stream, _, _), count in self.rows.items():
+            rows[stream] += count
+        if rows != self.records:
+            apart = sum(rows[stream] != self.records[stream] for stream in rows.keys() | self.records.keys())
+            raise BooksOpen(
+                f"{self.record_count:,} records were read and {self.row_count:,} result rows written, and they do not "
+                f"meet in {apart:,} of the streams; this is a fault of the program: STATE stays behind, please report "
+                "it"
+            )
+
+
+def _summed(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
+    counter: Counter[str] = Counter()
+    for name, count in pairs:
+        counter[name] += count
+    return dict(counter.most_common())

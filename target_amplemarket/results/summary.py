@@ -1,0 +1,120 @@
+"""What a run did: a JSON document for programs, a few lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from target_amplemarket.results.books import Books
+from target_amplemarket.storage.durable import Folder
+
+_MOST_LISTS_SHOWN: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One run, as `runs/<run_id>.json` holds it.
+
+    Attributes:
+        left: Records read that have no result row yet; the next run reads them again.
+        exit_code: None while the run is under way, or if it was killed.
+        end: Why it ended, for people.
+    """
+
+    run_id: str
+    version: str
+    service: str
+    started_at: datetime
+    ended_at: datetime | None
+    exit_code: int | None
+    end: str
+    records: int
+    rows: int
+    left: int
+    states_emitted: int
+    requests: dict[str, int]
+    statuses: dict[str, int]
+    reasons: dict[str, dict[str, int]]
+    streams: dict[str, dict[str, Any]]
+    lists: list[dict[str, Any]]
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from start to end."""
+        return ((self.ended_at or self.started_at) - self.started_at).total_seconds()
+
+
+def summarise(
+    books: Books,
+    mappings: dict[str, str],
+    *,
+    run_id: str,
+    version: str,
+    service: str,
+    started_at: datetime,
+    ended_at: datetime | None,
+    exit_code: int | None,
+    end: str,
+    states_emitted: int,
+    requests: dict[str, int],
+) -> RunSummary:
+    """Put a run's counts together."""
+    streams = {
+        name: {"records": count, "mapping": mappings.get(name), "statuses": books.by_status(stream=name)}
+        for name, count in books.records.items()
+    }
+    return RunSummary(
+        run_id=run_id,
+        version=version,
+        service=service,
+        started_at=started_at,
+        ended_at=ended_at,
+        exit_code=exit_code,
+        end=end,
+        records=books.record_count,
+        rows=books.row_count,
+        left=books.record_count - books.row_count,
+        states_emitted=states_emitted,
+        requests=requests,
+        statuses=books.by_status(),
+        reasons=books.by_reason(),
+        streams=streams,
+        lists=[asdict(entry) for entry in books.lists],
+    )
+
+
+def write_summary(folder: Folder, summary: RunSummary) -> None:
+    """Write `runs/<run_id>.json` durably."""
+    document = msgspec.json.format(msgspec.json.encode(asdict(summary)), indent=2)
+    folder.write(f"runs/{summary.run_id}.json", document + b"\n")
+
+
+def summary_lines(summary: RunSummary, folder: Path) -> Iterator[str]:
+    """A run in a few lines for people."""
+    yield f"run {summary.run_id}: {summary.end}"
+    yield f"  {_counted(summary.records, 'record')} read in {summary.duration_s:,.1f} s"
+    for status, count in summary.statuses.items():
+        reasons = ", ".join(f"{reason} {n:,}" for reason, n in summary.reasons.get(status, {}).items())
+        yield f"  {count:>10,} {status}" + (f" ({reasons})" if reasons else "")
+    if summary.left:
+        yield f"  {summary.left:>10,} left: read, not recorded yet; the next run reads them again"
+    if summary.lists:
+        yield f"  {_counted(len(summary.lists), 'list')}:"
+        yield from (f"    {_list_line(entry)}" for entry in summary.lists[:_MOST_LISTS_SHOWN])
+        if (rest := len(summary.lists) - _MOST_LISTS_SHOWN) > 0:
+            yield f"    and {rest:,} more in runs/{summary.run_id}.json"
+    yield f"  results: {folder / 'results' / summary.run_id}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _list_line(entry: dict[str, Any]) -> str:
+    where = entry["url"] or entry["list_id"] or "held: nobody can tell whether it arrived"
+    return f"{entry['lead_count']:>7,}  {entry['name']}  {where}"

@@ -1,0 +1,219 @@
+"""Putting a run together from its settings: folder, lock, ledger, service, pipeline, summary."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from target_amplemarket.clock import Clock, SystemClock
+from target_amplemarket.config import Settings
+from target_amplemarket.delivery.deliver import Sender
+from target_amplemarket.delivery.in_flight import InFlight
+from target_amplemarket.delivery.limiter import Limiter
+from target_amplemarket.delivery.outbox import Outbox
+from target_amplemarket.errors import AmplemarketError
+from target_amplemarket.leads.map_block import Rules
+from target_amplemarket.lists.grouping import ListRules, OpenLists
+from target_amplemarket.lists.lead_list import LeadList, make_marker
+from target_amplemarket.pipeline import Pipeline
+from target_amplemarket.results.ledger import folder_key, known_people
+from target_amplemarket.results.rows import RowMaker
+from target_amplemarket.results.state_log import StateLog
+from target_amplemarket.results.summary import RunSummary, summarise, write_summary
+from target_amplemarket.results.writer import ResultsWriter
+from target_amplemarket.services import SERVICES
+from target_amplemarket.services.protocol import ListRequest, Service
+from target_amplemarket.singer.arrow_run import ArrowRun
+from target_amplemarket.singer.messages import Message
+from target_amplemarket.singer.stop import StopRequest
+from target_amplemarket.singer.streams import Mapper, Streams
+from target_amplemarket.storage.durable import Folder
+from target_amplemarket.storage.lock import locked
+
+PACKAGE: Final = "target-amplemarket"
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Where messages come from and where STATE goes.
+
+    Attributes:
+        messages: Makes the messages; looks at the stop request between them.
+        emit: Takes the JSON text of a STATE value that may leave.
+        mapper: Set when stream maps or flattening are configured.
+    """
+
+    messages: Callable[[StopRequest], Iterable[Message | ArrowRun]]
+    emit: Callable[[bytes], None]
+    mapper: Mapper | None = None
+
+
+def execute(
+    settings: Settings,
+    given: Input,
+    *,
+    report: Callable[[RunSummary], None],
+    clock: Clock | None = None,
+    service: Service | None = None,
+) -> RunSummary:
+    """Run the pipeline once over some input.
+
+    Args:
+        settings: Checked settings.
+        given: The input.
+        report: Takes the summary when the run has ended, however it ended.
+        clock: The machine's own by default.
+        service: The one that the settings name by default.
+
+    Raises:
+        AmplemarketError: Whatever stopped the run, after the summary was written.
+    """
+    clock = clock or SystemClock()
+    folder = Folder(Path(settings.results_path))
+    stop = StopRequest()
+    try:
+        with locked(folder, clock, wait_s=settings.lock_wait_seconds), stop.on_signals():
+            limiter = Limiter(settings.requests_per_minute, clock, stop.event)
+            if service is None:
+                service = SERVICES[settings.service](settings, clock, limiter.acquire, limiter.slow_down, stop.event)
+            folder.remove_temporary_files()
+            with contextlib.closing(service):
+                started_at = clock.now()
+                run = _Run(settings, folder, make_run_id(started_at), started_at, clock, stop, limiter, service)
+                return run.execute(given, report)
+    finally:
+        stop.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One run and its surroundings: the folder is locked, signals set the flag."""
+
+    settings: Settings
+    folder: Folder
+    run_id: str
+    started_at: datetime
+    clock: Clock
+    stop: StopRequest
+    limiter: Limiter
+    service: Service
+
+    def execute(self, given: Input, report: Callable[[RunSummary], None]) -> RunSummary:
+        """Run to the end, sum up however it ended, then raise what stopped it."""
+        pipeline = self._assemble(given)
+        under_way = self._summary(pipeline, ended_at=None, exit_code=None, end="under way, or killed")
+        write_summary(self.folder, under_way)
+        failure = _failure_of(lambda: pipeline.run(given.messages(self.stop)))
+        ended_at, exit_code = self.clock.now(), _exit_code(failure)
+        ended = self._summary(pipeline, ended_at=ended_at, exit_code=exit_code, end=_end(failure))
+        failure = failure or _failure_of(lambda: write_summary(self.folder, ended))
+        report(ended)
+        if failure is not None:
+            raise failure
+        return ended
+
+    def _assemble(self, given: Input) -> Pipeline:
+        settings, numbers = self.settings, itertools.count(1)
+        outbox = Outbox(self.folder, self.run_id)
+        by_version = settings.load_method == "append-only"
+        fingerprint_key = folder_key(self.folder)
+        keep_records = settings.results_record != "none"
+        return Pipeline(
+            settings=settings,
+            streams=Streams(given.mapper, validate=settings.validate_records),
+            rules=Rules(settings.list_type, settings.company_needs, keep_records, fingerprint_key),
+            people=known_people(self.folder, outbox.entries(), by_version=by_version),
+            open_lists=OpenLists(
+                self._list_rules(), make_marker=make_marker, number=lambda: next(numbers), today=self.started_at
+            ),
+            in_flight=InFlight(self._sender(outbox), settings.max_in_flight),
+            outbox=outbox,
+            writer=ResultsWriter(self.folder, self.run_id, number=lambda: next(numbers)),
+            row_maker=RowMaker(self.run_id, settings.results_record),
+            state_log=StateLog(self.folder, self.run_id),
+            list_owners=self.service.owners,
+            emit=given.emit,
+            clock=self.clock,
+            stop=self.stop,
+        )
+
+    def _list_rules(self) -> ListRules:
+        return ListRules(
+            batch_size_rows=min(self.settings.batch_size_rows, self.service.max_leads_per_list),
+            wait_limit_s=self.settings.batch_wait_limit_seconds,
+            name_template=self.settings.list_name,
+            owner=self.settings.owner.lower(),
+        )
+
+    def _sender(self, outbox: Outbox) -> Sender:
+        return Sender(
+            service=self.service,
+            outbox=outbox,
+            limiter=self.limiter,
+            clock=self.clock,
+            stop=self.stop.event,
+            request_for=self._request,
+            make_marker=make_marker,
+        )
+
+    def _request(self, lead_list: LeadList) -> ListRequest:
+        return ListRequest(
+            name=lead_list.name,
+            owner=lead_list.key.owner,
+            list_type=lead_list.key.list_type,
+            shared=self.settings.shared,
+            visible=self.settings.visible,
+            enrich=self.settings.enrich,
+            validate_email=self.settings.validate_email,
+            reveal_phone_numbers=self.settings.reveal_phone_numbers,
+        )
+
+    def _summary(self, pipeline: Pipeline, *, ended_at: datetime | None, exit_code: int | None, end: str) -> RunSummary:
+        return summarise(
+            pipeline.books,
+            {name: mapping.describe() for name, mapping in pipeline.mappings.items()},
+            run_id=self.run_id,
+            version=version(PACKAGE),
+            service=self.settings.service,
+            started_at=self.started_at,
+            ended_at=ended_at,
+            exit_code=exit_code,
+            end=end,
+            states_emitted=pipeline.state_log.emitted_count,
+            requests=dict(self.service.requests),
+        )
+
+
+def _failure_of(step: Callable[[], None]) -> BaseException | None:
+    """What a step raised, kept until everything that has to follow is done."""
+    try:
+        step()
+    except BaseException as failure:  # raised again by the caller
+        return failure
+    return None
+
+
+def _exit_code(failure: BaseException | None) -> int:
+    if failure is None:
+        return 0
+    return failure.exit_code if isinstance(failure, AmplemarketError) else 1
+
+
+def _end(failure: BaseException | None) -> str:
+    if failure is None:
+        return "done"
+    return (
+        str(failure) if isinstance(failure, AmplemarketError) else f"a fault of the program: {type(failure).__name__}"
+    )
+
+
+def make_run_id(started_at: datetime) -> str:
+    """An id that sorts by time: `20260105T091500123456Z-1f2e3d`."""
+    return f"{started_at:%Y%m%dT%H%M%S%f}Z-{secrets.token_hex(3)}"

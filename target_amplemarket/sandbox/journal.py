@@ -1,0 +1,109 @@
+"""What happened: every commit, and every request seen."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from target_amplemarket.sandbox.store import LeadStore
+from target_amplemarket.sandbox.validation import Options
+
+
+@dataclass(frozen=True)
+class Commit:
+    """Leads that arrived: with a new list (`create`), or later on (`add`). Never changed once written.
+
+    Attributes:
+        number: 1 for the first commit of the sandbox's life, rising by one.
+        type: As in the request: `linkedin`, `email` or `titles_and_company`.
+        at_s: Seconds since 1970 on the sandbox's clock.
+        request_number: The request that brought it, as in the request log.
+    """
+
+    number: int
+    kind: str
+    list_id: str
+    name: str
+    owner: str
+    type: str
+    shared: bool
+    visible: bool
+    options: Options
+    at_s: float
+    request_number: int
+    email_credits: float
+    phone_credits: float
+    leads: LeadStore
+
+    def json_parts(self, *, with_leads: bool = True) -> Iterator[bytes]:
+        """One JSON object, in parts, the leads as they were sent."""
+        members = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "leads"} | {
+            "lead_count": len(self.leads)
+        }
+        head = msgspec.json.encode(members)
+        if not with_leads:
+            yield head
+            return
+        yield head[:-1] + b',"leads":'
+        yield from self.leads.json_parts()
+        yield b"}"
+
+
+class RequestSeen(msgspec.Struct):
+    """One request, as far as it got. The Authorization header is never kept.
+
+    `status` is None where no answer was begun; `fault` names the fault that struck; `body_bytes` counts what was read;
+    `list_id` is the list that the request made or added to, once that is committed.
+    """
+
+    number: int
+    at_s: float
+    method: str
+    path: str
+    status: int | None = None
+    fault: str | None = None
+    body_bytes: int = 0
+    is_committed: bool = False
+    list_id: str | None = None
+
+
+class Journal:
+    """The commit log, complete, and the last requests."""
+
+    def __init__(self, requests_kept: int) -> None:
+        self.commits: list[Commit] = []
+        self.requests: deque[RequestSeen] = deque(maxlen=requests_kept)
+        self._request_count = 0
+
+    def see(self, method: str, path: str, at_s: float) -> RequestSeen:
+        """Begin the record of a request."""
+        self._request_count += 1
+        seen = RequestSeen(self._request_count, at_s, method, path)
+        self.requests.append(seen)
+        return seen
+
+    def keep(self, requests_kept: int) -> None:
+        """Change how many requests are remembered."""
+        self.requests = deque(self.requests, maxlen=requests_kept)
+
+    @property
+    def request_count(self) -> int:
+        """Requests seen, also those forgotten."""
+        return self._request_count
+
+    def since(self, number: int, limit: int | None = None) -> list[Commit]:
+        """Commits after the one of this number, at most `limit`."""
+        stop = None if limit is None else max(number, 0) + limit
+        return self.commits[max(number, 0) : stop]
+
+    def counts(self) -> dict[str, Any]:
+        """Totals of commits, leads and requests."""
+        return {
+            "commits": len(self.commits),
+            "leads": sum(len(commit.leads) for commit in self.commits),
+            "requests": self._request_count,
+        }

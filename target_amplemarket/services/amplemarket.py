@@ -1,0 +1,424 @@
+"""Amplemarket's HTTP API: one create call a list, no idempotency key, the list's name as the only handle.
+
+Facts are from https://docs.amplemarket.com/api-reference (create-lead-list, errors, pagination, get-users; OpenAPI with
+examples of June 2026). What is documented nowhere and stands here as a choice is marked *not documented*.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, NoReturn, TypeVar, assert_never
+
+import msgspec
+import pyarrow as pa
+
+from target_amplemarket.clock import Clock
+from target_amplemarket.config import LEAD_FIELDS
+from target_amplemarket.errors import ApiUnreachable, RefusedByApi
+from target_amplemarket.services.addresses import next_query
+from target_amplemarket.services.answers import decoded, outcome_of, safe_id, safe_name, safe_url
+from target_amplemarket.services.http import (
+    ANSWER_LIMIT_BYTES,
+    LISTING_LIMIT_BYTES,
+    Answer,
+    HttpCaller,
+    Reply,
+    TransportFactory,
+)
+from target_amplemarket.services.protocol import (
+    Absent,
+    Account,
+    CannotAsk,
+    Confirmation,
+    Found,
+    ListRequest,
+    NotSent,
+    Outcome,
+    Pace,
+    Unknown,
+)
+
+BASE_URL = "https://api.amplemarket.com"
+MAX_LEADS_PER_LIST = 10_000
+MAX_PAGES = 2_000
+_LEAD_FIELD_NAMES = frozenset(LEAD_FIELDS)
+
+# Reads change nothing, so they are repeated: after these pauses, or after what Retry-After asks for if that is longer.
+LISTING_PAUSES_S = (1.0, 5.0, 20.0, 60.0)
+ACCOUNT_PAUSES_S = (1.0, 4.0)  # asked first, where a mistyped address should show soon
+
+
+# --- What is sent and read --------------------------------------------------------------------------------------------
+
+
+class _Lead(msgspec.Struct, omit_defaults=True):
+    linkedin_url: str | None = None
+    email: str | None = None
+    title: str | None = None
+    company_name: str | None = None
+    company_domain: str | None = None
+
+
+class _Options(msgspec.Struct):
+    reveal_phone_numbers: bool
+    validate_email: bool
+    enrich: bool
+
+
+class _CreateList(msgspec.Struct, kw_only=True):
+    name: str
+    shared: bool
+    visible: bool
+    owner: str
+    list_type: str = msgspec.field(name="type")
+    options: _Options
+    leads: list[Any]
+
+
+class _Link(msgspec.Struct):
+    href: str
+
+
+class _Links(msgspec.Struct):
+    following: _Link | None = msgspec.field(name="next", default=None)
+
+
+class _Page(msgspec.Struct, kw_only=True):
+    links: _Links | None = msgspec.field(name="_links", default=None)
+
+
+class _ListRow(msgspec.Struct):
+    id: str
+    name: str | None  # required: without names the absence of a list proves nothing
+    url: Any = None
+
+
+class _ListPage(_Page, kw_only=True):
+    rows: list[_ListRow] = msgspec.field(name="lead_lists")
+
+
+class _UserRow(msgspec.Struct):
+    id: str
+    email: str | None = None
+    status: Any = None
+
+
+class _UserPage(_Page, kw_only=True):
+    rows: list[_UserRow] = msgspec.field(name="users")
+
+
+_AnyPage = TypeVar("_AnyPage", _ListPage, _UserPage)
+
+_extra_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def _ignore(retry_after_s: float | None) -> None:
+    del retry_after_s
+
+
+# --- The client -------------------------------------------------------------------------------------------------------
+
+
+class Amplemarket:
+    """`Service` over Amplemarket's API; safe to use from several threads.
+
+    Args:
+        api_key: Bearer key; in no log, exception or representation.
+        base_url: https, or http on loopback; see `http.check_base_url`.
+        request_timeout_s: Deadline of one call from its start to the last byte of its answer.
+        clock: For the pauses between repeated reads.
+        pace: Called before every call; blocks until the call fits the shared budget.
+        slow_down: Told of a 429 to a read, with the seconds it asks for. A 429 to `send` is the sender's to tell.
+        stop: Once set, no further call begins: `send` gives `NotSent("stopped")`, reads fail, pauses end.
+        proxy: `http://[user:password@]host:port`, or None.
+        transport: Makes what carries the calls instead of sockets, for tests.
+
+    Raises:
+        SettingsError: An argument that no call could be made with.
+    """
+
+    name = "amplemarket"
+    max_leads_per_list = MAX_LEADS_PER_LIST
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        clock: Clock,
+        pace: Pace,
+        base_url: str = BASE_URL,
+        request_timeout_s: float = 120.0,
+        slow_down: Callable[[float | None], None] = _ignore,
+        stop: threading.Event | None = None,
+        proxy: str | None = None,
+        transport: TransportFactory | None = None,
+    ) -> None:
+        self._http = HttpCaller(
+            api_key=api_key,
+            base_url=base_url,
+            request_timeout_s=request_timeout_s,
+            proxy=proxy,
+            transport=transport,
+        )
+        self._clock = clock
+        self._pace = pace
+        self._slow_down = slow_down
+        self._stop = stop or threading.Event()
+        self._counting = threading.Lock()
+        self.requests: Counter[str] = Counter()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._http!r})"
+
+    def account(self) -> Account:
+        """Ask `GET /account-info` whose key it is; spends nothing.
+
+        The members `id` and `name` are *not documented*: one that is missing or strange is left empty, for the key is
+        accepted all the same.
+
+        Raises:
+            RefusedByApi: The key is not accepted.
+            ApiUnreachable: No answer after a few tries, or one that is no JSON object.
+        """
+        answer = self._read("/account-info", pauses_s=ACCOUNT_PAUSES_S)
+        if isinstance(answer, CannotAsk):
+            _raise_for(answer, "whose key it is")
+        document = decoded(answer.body)
+        if not isinstance(document, dict):
+            _raise_for(CannotAsk("unreadable_answer", answer.http_status), "whose key it is")
+        return Account(safe_id(document.get("id")) or "", safe_name(document.get("name")))
+
+    def owners(self) -> frozenset[str]:
+        """E-mails, lower case, of all users of the account except those whose status is `inactive`.
+
+        Whether an inactive user may own a list is *not documented*; leaving one out makes the settings' own owner take
+        the list, while an owner whom the API refuses stops the run. A status that is missing or new counts as active.
+
+        Raises:
+            RefusedByApi: The key is not accepted.
+            ApiUnreachable: No answer after a few tries, or pages that cannot be read to their end.
+        """
+        emails: set[str] = set()
+        # The page size stays the server's own: its limit here is not documented, and a size beyond it may be a 400.
+        for page in self._pages("/users", "", _UserPage):
+            if isinstance(page, CannotAsk):
+                _raise_for(page, "who can own a list")
+            emails.update(row.email.strip().lower() for row in page.rows if row.email and row.status != "inactive")
+        return frozenset(emails)
+
+    def encode(self, request: ListRequest, leads: pa.Table) -> bytes:
+        """Encode the body of `POST /lead-lists`.
+
+        All three options always stand in it: left out, they may spend credits (every documented answer to a request
+        without them says true). Null fields are left out; a member of `extra` that is named like one of the five lead
+        fields is left out too, also where the field is null.
+
+        Args:
+            request: What the list is.
+            leads: As `Service.encode` says; columns beyond those are not read.
+
+        Raises:
+            ValueError: `extra` of some lead is not a JSON object: a fault of ours.
+        """
+        create = _CreateList(
+            name=request.name,
+            shared=request.shared,
+            visible=request.visible,
+            owner=request.owner,
+            list_type=request.list_type,
+            options=_Options(request.reveal_phone_numbers, request.validate_email, request.enrich),
+            leads=_entries(leads),
+        )
+        return msgspec.json.encode(create)
+
+    def send(self, body: bytes) -> Outcome:
+        """Send one list with `POST /lead-lists`, once, on a fresh connection, under the call's deadline.
+
+        A 429 is `NotSent`: that it comes before any effect is *not documented*. Never retries, never raises for what
+        the network or the API does.
+        """
+        reply = self._call("POST", "/lead-lists", body=body)
+        match reply:
+            case NotSent() | Unknown():
+                return reply
+            case Answer():
+                return outcome_of(reply, body)
+            case _:
+                assert_never(reply)
+
+    def confirm(self, marker: str) -> Confirmation:
+        """Walk `GET /lead-lists` and look for `[marker]` in the names.
+
+        Every page is read, at most 2,000 of them, also after a match, since `Found` claims to name all. Anything less
+        is `CannotAsk`: a call that keeps failing, rows without a name, a link that leads elsewhere, pages that repeat.
+        """
+        confirmation = self._look_for(marker, "page[size]=100")
+        if isinstance(confirmation, CannotAsk) and confirmation.http_status in {400, 422}:
+            return self._look_for(marker, "")  # the largest page size is not documented
+        return confirmation
+
+    def close(self) -> None:
+        """Give connections back."""
+        self._http.close()
+
+    def _look_for(self, marker: str, query: str) -> Confirmation:
+        found: dict[str, str | None] = {}
+        for page in self._pages("/lead-lists", query, _ListPage):
+            if isinstance(page, CannotAsk):
+                return page
+            for row in page.rows:
+                if row.name is None or f"[{marker}]" not in row.name:
+                    continue
+                if safe_id(row.id) is None:
+                    return CannotAsk("unreadable_answer", 200)
+                found[row.id] = safe_url(row.url)
+        return Found(tuple(found), tuple(found.values())) if found else Absent()
+
+    def _pages(self, path: str, query: str, page_type: type[_AnyPage]) -> Iterator[_AnyPage | CannotAsk]:
+        """Yield page after page; a `CannotAsk` is the last thing yielded, and without one every page was read."""
+        queries, ids = {query}, set[str]()
+        for _ in range(MAX_PAGES):
+            page = self._page(path, query, page_type)
+            if isinstance(page, CannotAsk):
+                yield page
+                return
+            following = _following(page, path, queries, ids)
+            if isinstance(following, CannotAsk):
+                yield following
+                return
+            yield page
+            if following is None:
+                return
+            query = following
+        yield CannotAsk("listing_too_long")
+
+    def _page(self, path: str, query: str, page_type: type[_AnyPage]) -> _AnyPage | CannotAsk:
+        answer = self._read(path, query, LISTING_LIMIT_BYTES)
+        if isinstance(answer, CannotAsk):
+            return answer
+        try:
+            return msgspec.json.decode(answer.body or b"", type=page_type)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return CannotAsk("unreadable_answer", answer.http_status)
+
+    def _read(
+        self,
+        path: str,
+        query: str = "",
+        limit_bytes: int = ANSWER_LIMIT_BYTES,
+        pauses_s: Sequence[float] = LISTING_PAUSES_S,
+    ) -> Answer | CannotAsk:
+        """GET until there is a 2xx with its whole body, or no use in asking again."""
+        for pause_s in pauses_s:
+            reply = self._ask(path, query, limit_bytes)
+            checked = _checked(reply)
+            if isinstance(checked, Answer) or not _may_pass(checked):
+                return checked
+            wait_s = reply.retry_after_s if isinstance(reply, Answer) else None
+            self._clock.sleep(max(pause_s, wait_s or 0.0), self._stop)
+        return _checked(self._ask(path, query, limit_bytes))
+
+    def _ask(self, path: str, query: str, limit_bytes: int) -> Reply:
+        reply = self._call("GET", path, query=query, limit_bytes=limit_bytes)
+        if isinstance(reply, Answer) and reply.http_status == 429:
+            self._slow_down(reply.retry_after_s)
+        return reply
+
+    def _call(
+        self,
+        method: Literal["GET", "POST"],
+        path: str,
+        *,
+        query: str = "",
+        body: bytes | None = None,
+        limit_bytes: int = ANSWER_LIMIT_BYTES,
+    ) -> Reply:
+        self._pace()
+        if self._stop.is_set():
+            return NotSent("stopped")
+        with self._counting:
+            self.requests[f"{method} {path}"] += 1
+        return self._http.call(method, path, query=query, body=body, limit_bytes=limit_bytes)
+
+
+# --- Bodies -----------------------------------------------------------------------------------------------------------
+
+
+def _entries(leads: pa.Table) -> list[Any]:
+    entries: list[Any] = list(map(_Lead, *(leads.column(name).to_pylist() for name in LEAD_FIELDS)))
+    extra = leads.column("extra")
+    if extra.null_count == len(entries):
+        return entries
+    return [
+        entry if text is None else _with_extra(entry, text)
+        for entry, text in zip(entries, extra.to_pylist(), strict=True)
+    ]
+
+
+def _with_extra(lead: _Lead, text: str) -> dict[str, Any]:
+    try:
+        members = _extra_decoder.decode(text)
+    except (msgspec.MsgspecError, RecursionError):
+        raise ValueError("the extra members of a lead are not a JSON object") from None
+    entry: dict[str, Any] = {name: value for name in LEAD_FIELDS if (value := getattr(lead, name)) is not None}
+    entry.update((name, value) for name, value in members.items() if name not in _LEAD_FIELD_NAMES)
+    return entry
+
+
+def _checked(reply: Reply) -> Answer | CannotAsk:
+    match reply:
+        case NotSent(reason=reason) | Unknown(reason=reason):
+            return CannotAsk(reason)
+        case Answer(http_status=status, fault=fault) if 200 <= status < 300:
+            return reply if fault is None else CannotAsk(fault, status)
+        case Answer(http_status=status):
+            return CannotAsk(_reason_of(status), status)
+        case _:
+            assert_never(reply)
+
+
+def _reason_of(status: int) -> str:
+    if status == 429:
+        return "rate_limited"
+    if status == 408:
+        return "timed_out"
+    if 300 <= status < 400:
+        return "redirected"
+    return "refused" if 400 <= status < 500 else "server_fault"
+
+
+def _may_pass(failure: CannotAsk) -> bool:
+    return failure.reason not in {"stopped", "refused", "redirected", "unreadable_answer"}
+
+
+def _following(page: _ListPage | _UserPage, path: str, queries: set[str], ids: set[str]) -> str | CannotAsk | None:
+    """The query of the next page, None after the last one; notes what was seen in `queries` and `ids`."""
+    page_ids = {row.id for row in page.rows}
+    if page_ids and page_ids <= ids:
+        return CannotAsk("listing_repeats")
+    ids |= page_ids
+    if page.links is None or page.links.following is None:
+        return None
+    query = next_query(page.links.following.href, path)
+    if query is None:
+        return CannotAsk("link_refused")
+    if query in queries:
+        return CannotAsk("listing_repeats")
+    queries.add(query)
+    return query
+
+
+def _raise_for(failure: CannotAsk, question: str) -> NoReturn:
+    status = failure.http_status
+    if status in {401, 403}:
+        raise RefusedByApi(f"Amplemarket does not accept the key (HTTP {status}): set api_key to a key of the account")
+    if status in {404, 405} or failure.reason == "redirected":
+        raise ApiUnreachable(f"base_url is not the address of Amplemarket's API (HTTP {status}): check it")
+    seen = failure.reason if status is None else f"{failure.reason}, HTTP {status}"
+    if failure.reason == "refused":
+        raise RefusedByApi(f"Amplemarket refused to say {question} ({seen})")
+    raise ApiUnreachable(
+        f"Amplemarket could not be asked {question} ({seen}): check base_url and the network, run again"
+    )

@@ -1,0 +1,153 @@
+"""What an answer of Amplemarket's API means, and which of its text may be kept.
+
+Titles, details and everything else that may quote what was sent never leave this module.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from target_amplemarket.config import LEAD_FIELDS
+from target_amplemarket.services.http import Answer
+from target_amplemarket.services.protocol import (
+    Accepted,
+    LeadRefusal,
+    NotSent,
+    Outcome,
+    RefusalKind,
+    Refused,
+    Unknown,
+)
+
+_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+_CODE = re.compile(r"[a-z0-9_]{1,64}")
+_POINTER = re.compile(r"(?:/[A-Za-z0-9_.~-]{1,64})+")
+_LEAD_POINTER = re.compile(r"/leads/(0|[1-9][0-9]{0,5})(?:/(.*))?", re.DOTALL)
+_POINTER_LENGTH = 128
+_URL_LENGTH = 2_048
+_NAME_LENGTH = 200
+
+_KIND_OF_STATUS = {
+    401: RefusalKind.CREDENTIALS,
+    402: RefusalKind.CREDITS,
+    403: RefusalKind.CREDENTIALS,
+    409: RefusalKind.TOO_LARGE,
+    413: RefusalKind.TOO_LARGE,
+}
+_ABOUT_THE_CONTENT = frozenset({400, 422, 451})
+
+
+class _Leads(msgspec.Struct):
+    leads: list[msgspec.Raw]
+
+
+def outcome_of(answer: Answer, request_body: bytes) -> Outcome:
+    """Return what came of the create call that was answered with `answer`.
+
+    A 4xx needs no readable body to be a refusal: the status line says that nothing was made.
+
+    Args:
+        answer: What came back.
+        request_body: What was sent; its leads bound the positions that pointers may name.
+    """
+    status = answer.http_status
+    if 200 <= status < 300:
+        return _accepted(answer)
+    if status == 429:
+        return NotSent("rate_limited", answer.retry_after_s, status)
+    if status == 408:
+        return Unknown("timed_out", status)
+    if 300 <= status < 500:
+        return _refused(answer, request_body)
+    return Unknown("server_fault", status)
+
+
+def _accepted(answer: Answer) -> Accepted | Unknown:
+    document = decoded(answer.body)
+    for members in (document, member(document, "lead_list")):
+        list_id = safe_id(member(members, "id"))
+        if list_id is not None:
+            return Accepted(list_id, safe_url(member(members, "url")), answer.http_status)
+    return Unknown(answer.fault or "unreadable_answer", answer.http_status)
+
+
+def _refused(answer: Answer, request_body: bytes) -> Refused:
+    status = answer.http_status
+    errors = _errors(answer.body)
+    code, pointer = errors[0] if errors else (None, None)
+    if status not in _ABOUT_THE_CONTENT:
+        kind = _KIND_OF_STATUS.get(status, RefusalKind.ADDRESS)
+        return Refused(kind, status, code, _safe_pointer(pointer))
+    for owner_code, owner_pointer in errors:
+        if owner_pointer == "/owner":
+            return Refused(RefusalKind.OWNER, status, owner_code, owner_pointer)
+    leads = _lead_refusals(errors, request_body)
+    if leads:
+        return Refused(RefusalKind.LEADS, status, leads[0].code, leads[0].pointer, leads)
+    return Refused(RefusalKind.REQUEST, status, code, _safe_pointer(pointer))
+
+
+def _lead_refusals(errors: Sequence[tuple[str | None, str | None]], request_body: bytes) -> tuple[LeadRefusal, ...]:
+    """One refusal per lead that is named and exists, the first one said of it, in the order of the request."""
+    named: dict[int, LeadRefusal] = {}
+    for code, pointer in errors:
+        match = None if pointer is None else _LEAD_POINTER.fullmatch(pointer)
+        if match is None or int(match[1]) in named:
+            continue
+        # A member that is not of the safe form is cut off: it may be anything, and the position is what counts.
+        safe = _safe_pointer(pointer) or f"/leads/{match[1]}"
+        lead_field = match[2] if match[2] in LEAD_FIELDS else None
+        named[int(match[1])] = LeadRefusal(int(match[1]), code or "unrecognised", safe, lead_field)
+    if not named:
+        return ()
+    lead_count = len(msgspec.json.decode(request_body, type=_Leads).leads)
+    return tuple(named[position] for position in sorted(named) if position < lead_count)
+
+
+def _errors(body: bytes | None) -> list[tuple[str | None, str | None]]:
+    """Code (of the safe form) and pointer (as it came) of each entry of an error answer; no title, no detail."""
+    entries = member(decoded(body), "_errors")
+    if not isinstance(entries, list):
+        return []
+    return [_error(entry) for entry in entries if isinstance(entry, dict)]
+
+
+def _error(entry: dict[str, object]) -> tuple[str | None, str | None]:
+    code, pointer = entry.get("code"), member(entry.get("source"), "pointer")
+    is_safe = isinstance(code, str) and _CODE.fullmatch(code) is not None
+    return str(code) if is_safe else "unrecognised", pointer if isinstance(pointer, str) else None
+
+
+def decoded(body: bytes | None) -> object:
+    """The document, or None for what is no JSON; no text of it gets out in an exception."""
+    try:
+        return msgspec.json.decode(body or b"")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def member(document: object, name: str) -> object:
+    return document.get(name) if isinstance(document, dict) else None
+
+
+def safe_id(value: object) -> str | None:
+    return value if isinstance(value, str) and _ID.fullmatch(value) else None
+
+
+def safe_url(value: object) -> str | None:
+    """An address to show to people, never to call; the documentation's own examples point at a development host."""
+    if not isinstance(value, str) or len(value) > _URL_LENGTH or not value.isprintable():
+        return None
+    return value if value.startswith(("https://", "http://")) else None
+
+
+def safe_name(value: object) -> str | None:
+    return value[:_NAME_LENGTH] if isinstance(value, str) and value.isprintable() else None
+
+
+def _safe_pointer(pointer: str | None) -> str | None:
+    is_safe = pointer is not None and len(pointer) <= _POINTER_LENGTH and _POINTER.fullmatch(pointer) is not None
+    return pointer if is_safe else None

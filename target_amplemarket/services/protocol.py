@@ -1,0 +1,181 @@
+"""What a lead list delivery needs of an outreach API, and the four things that can come of a send.
+
+A second API is one more module beside this one that implements `Service`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import pyarrow as pa
+
+
+class RefusalKind(StrEnum):
+    """What a refusal is about, and so what the sender does next."""
+
+    LEADS = "leads"  # named leads are at fault: evict them, send the rest
+    REQUEST = "request"  # something is at fault, nobody says which lead: bisect
+    TOO_LARGE = "too_large"  # 409, 413: split the list
+    CREDENTIALS = "credentials"  # 401, 403: stop the run
+    OWNER = "owner"  # the owner is not a user of the account: stop the run
+    CREDITS = "credits"  # 402: stop sending
+    ADDRESS = "address"  # 3xx, 404 and other answers that no lead can be the reason of: stop the run
+
+
+@dataclass(frozen=True, slots=True)
+class LeadRefusal:
+    """One lead that the API named as a reason for refusing the whole request."""
+
+    position: int  # 0-based index in the request that was refused
+    code: str  # the API's own error code
+    pointer: str  # the API's own pointer, RFC 6901
+    field: str | None  # lead field at fault, if named
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """2xx with a list id: the leads are in the account."""
+
+    list_id: str
+    url: str | None
+    http_status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The API said no; nothing was created."""
+
+    kind: RefusalKind
+    http_status: int
+    code: str | None = None
+    pointer: str | None = None
+    leads: tuple[LeadRefusal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """Certainly nothing was created: failed before the first byte left, or 429."""
+
+    reason: str  # stable word: connect_failed, connect_timed_out, rate_limited
+    retry_after_s: float | None = None
+    http_status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Nobody can tell from the answer whether the list was created: time-out, reset, 5xx, unreadable answer."""
+
+    reason: str  # stable word: timed_out, connection_lost, server_fault, unreadable_answer
+    http_status: int | None = None
+
+
+Outcome = Accepted | Refused | NotSent | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The account holds exactly the lists named here that carry the marker."""
+
+    list_ids: tuple[str, ...]
+    urls: tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Every page was read and no list carries the marker."""
+
+
+@dataclass(frozen=True, slots=True)
+class CannotAsk:
+    """The listing failed or cannot be trusted."""
+
+    reason: str  # stable word
+    http_status: int | None = None
+
+
+Confirmation = Found | Absent | CannotAsk
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose key it is."""
+
+    account_id: str
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListRequest:
+    """What a lead list is, beside its leads."""
+
+    name: str  # ends in the marker
+    owner: str  # e-mail of a user of the account
+    list_type: str  # linkedin, email, titles_and_company
+    shared: bool
+    visible: bool
+    enrich: bool
+    validate_email: bool
+    reveal_phone_numbers: bool
+
+
+class Service(Protocol):
+    """One outreach API: containers for leads, a way to fill them, a way to ask whether they arrived."""
+
+    name: str
+    max_leads_per_list: int
+
+    @property
+    def requests(self) -> Mapping[str, int]:
+        """Calls made so far, by method and path."""
+        ...
+
+    def account(self) -> Account:
+        """Ask whose key it is; spends nothing.
+
+        Raises:
+            RefusedByApi: The key is not accepted.
+            ApiUnreachable: No answer after a few tries.
+        """
+        ...
+
+    def owners(self) -> Collection[str]:
+        """E-mails, lower case, of all users of the account that can own a list.
+
+        Raises:
+            RefusedByApi: The key is not accepted.
+            ApiUnreachable: No answer after a few tries.
+        """
+        ...
+
+    def encode(self, request: ListRequest, leads: pa.Table) -> bytes:
+        """Encode the body of the create call.
+
+        Args:
+            request: What the list is.
+            leads: Columns `linkedin_url`, `email`, `title`, `company_name`, `company_domain` (string, null where
+                absent) and `extra` (string: a JSON object of further flat string members, or null), one row a lead,
+                in the order in which they are to stand in the request.
+        """
+        ...
+
+    def send(self, body: bytes) -> Outcome:
+        """Send one list, once, on a fresh connection under a total deadline.
+
+        Never retries, never raises for what the network or the API does.
+        """
+        ...
+
+    def confirm(self, marker: str) -> Confirmation:
+        """Ask whether a list whose name carries `marker` is in the account (all pages, bounded)."""
+        ...
+
+    def close(self) -> None:
+        """Give connections back."""
+        ...
+
+
+Pace = Callable[[], None]
+"""Blocks until one more call fits the shared budget."""

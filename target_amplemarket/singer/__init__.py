@@ -1,0 +1,1 @@
+"""Reading Singer messages and deciding which STATE may leave."""

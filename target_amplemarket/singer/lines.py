@@ -1,0 +1,151 @@
+"""From a byte stream to lines that know where they stood."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import os
+import select
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import IO, Final, Protocol, cast
+
+import msgspec
+
+from target_amplemarket.errors import MalformedLine
+
+MAX_LINE_BYTES: Final = 16 * 1024 * 1024
+BLOCK_BYTES: Final = 1024 * 1024
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+class Wake(Protocol):
+    """Something that can end the wait for input; its descriptor becomes readable when it does."""
+
+    signal_number: int | None
+
+    def fileno(self) -> int: ...
+
+
+class Line(msgspec.Struct, frozen=True, gc=False):
+    """One line of input without its newline; a carriage return before that is white space to JSON."""
+
+    content: bytes
+    line_no: int  # 1-based
+    byte_offset: int  # of the first byte, 0-based
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The lines of one block, in order; none when nothing arrived for a while."""
+
+    lines: tuple[Line, ...]
+
+
+def read_lines(source: IO[str] | IO[bytes], wake: Wake, *, idle_s: float) -> Iterator[Lines]:
+    """Read blocks of lines until the input ends or `wake` fires.
+
+    Blank lines, CRLF and a byte order mark at the start are taken as what they are. A last line without an end counts
+    as a line, unless `wake` fired first. When nothing arrives for `idle_s` seconds an empty `Lines` comes, so that
+    waiting work can go on. At most one line and one block are held in memory.
+
+    Raises:
+        MalformedLine: A line longer than 16 MiB or one that is not UTF-8, after the lines before it were handed out.
+    """
+    rest: list[bytes] = []  # of a line whose end has not come yet
+    rest_bytes, line_no, byte_offset = 0, 1, 0
+    for block in _read_blocks(_byte_source(source), wake, idle_s):
+        if block is None:
+            yield Lines(())
+            continue
+        end = block.rfind(b"\n") + 1 if block else 0
+        if end or not block:
+            chunk = b"".join([*rest, block[:end]])
+            line_no = yield from _take(chunk, line_no, byte_offset)
+            byte_offset += len(chunk)
+            rest, rest_bytes = [], 0
+        rest.append(block[end:])
+        rest_bytes += len(block) - end
+        if rest_bytes > MAX_LINE_BYTES:
+            raise _too_long(line_no, byte_offset)
+
+
+def _take(chunk: bytes, line_no: int, byte_offset: int) -> Generator[Lines, None, int]:
+    """Lines of a chunk that ends where a line does; returns the number of the line after them."""
+    lines: list[Line] = []
+    fault: MalformedLine | None = None
+    if byte_offset == 0 and chunk.startswith(_BOM):
+        chunk, byte_offset = chunk[len(_BOM) :], len(_BOM)  # the mark is not part of the line
+    is_sound = len(chunk) <= MAX_LINE_BYTES and _is_utf8(chunk)
+    for content in chunk.split(b"\n"):
+        if not is_sound and (fault := _fault(content, line_no, byte_offset)):
+            break
+        if content and not content.isspace():
+            lines.append(Line(content, line_no, byte_offset))
+        line_no += 1
+        byte_offset += len(content) + 1
+    if lines:
+        yield Lines(tuple(lines))
+    if fault:
+        raise fault
+    return line_no - 1  # what stands after the last newline is the next line, empty here
+
+
+def _fault(content: bytes, line_no: int, byte_offset: int) -> MalformedLine | None:
+    if len(content) > MAX_LINE_BYTES:
+        return _too_long(line_no, byte_offset)
+    if not _is_utf8(content):
+        return MalformedLine("this line is not UTF-8", line_no=line_no, byte_offset=byte_offset)
+    return None
+
+
+def _is_utf8(content: bytes) -> bool:
+    if not content.isascii():
+        try:
+            content.decode()
+        except UnicodeDecodeError:
+            return False
+    return True
+
+
+def _too_long(line_no: int, byte_offset: int) -> MalformedLine:
+    message = "this line is longer than 16 MiB; leave the large field out in the tap's catalog"
+    return MalformedLine(message, line_no=line_no, byte_offset=byte_offset)
+
+
+def _byte_source(source: IO[str] | IO[bytes]) -> IO[bytes]:
+    if isinstance(source, io.StringIO):
+        return io.BytesIO(source.getvalue()[source.tell() :].encode("utf-8", "surrogatepass"))
+    return cast("IO[bytes]", getattr(source, "buffer", source))  # a text file holds its bytes there
+
+
+def _read_blocks(source: IO[bytes], wake: Wake, idle_s: float) -> Iterator[bytes | None]:
+    """Blocks as they come, None when nothing comes for a while, an empty block where the input ends."""
+    file = getattr(source, "raw", source)
+    if not isinstance(file, io.FileIO):  # bytes in memory, or made from those of a file, as gzip does
+        while wake.signal_number is None:
+            yield (block := source.read(BLOCK_BYTES))
+            if not block:
+                return
+        return
+    descriptor = _prepared(source, file.fileno())
+    while wake.signal_number is None:
+        ready, _, _ = select.select([descriptor, wake.fileno()], [], [], idle_s)
+        if wake.fileno() in ready:
+            return
+        if not ready:
+            yield None
+            continue
+        yield (block := os.read(descriptor, BLOCK_BYTES))
+        if not block:
+            return
+
+
+def _prepared(source: IO[bytes], descriptor: int) -> int:
+    if source.seekable():
+        os.lseek(descriptor, source.tell(), os.SEEK_SET)  # Python may have read ahead of its own position
+    else:
+        with contextlib.suppress(OSError, AttributeError):  # Linux only: a pipe holds 64 KiB unless asked for more
+            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, BLOCK_BYTES)
+    return descriptor

@@ -1,0 +1,197 @@
+"""From lines to Singer messages. Runs of RECORD lines of one stream stay together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from target_amplemarket.errors import MalformedLine
+from target_amplemarket.singer.json_faults import RecordFault, decoded, repair, too_deep
+from target_amplemarket.singer.lines import Line, Lines
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A SCHEMA message."""
+
+    stream: str
+    schema: dict[str, Any]
+    key_properties: tuple[str, ...]
+    line: Line
+
+
+@dataclass(slots=True)
+class RecordRun:
+    """Consecutive RECORD messages of one stream, as they came; nothing of a record is decoded yet."""
+
+    stream: str
+    records: list[msgspec.Raw] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+    faults: dict[int, RecordFault] = field(default_factory=dict)  # by index, for records that cannot become leads
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A STATE message; `value` is the JSON text of the value exactly as the tap wrote it."""
+
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ActivateVersion:
+    """An ACTIVATE_VERSION message: there is nothing in a lead list to activate."""
+
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Nothing arrived for a while."""
+
+
+Message = Schema | RecordRun | State | ActivateVersion | Idle
+
+
+_NOTHING: Final = msgspec.Raw(b"")
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    type: str = ""
+    stream: str | None = None
+    record: msgspec.Raw = _NOTHING
+    schema: msgspec.Raw = _NOTHING
+    value: msgspec.Raw = _NOTHING
+    key_properties: list[str] | None = None
+
+
+_DECODE: Final = msgspec.json.Decoder(_Envelope).decode
+_BRACE: Final = ord("{")
+
+
+def read_messages(blocks: Iterable[Lines], counts: Counter[str]) -> Iterator[Message]:
+    """Decode lines into messages.
+
+    Args:
+        blocks: From `read_lines`.
+        counts: Filled with the number of messages by type.
+
+    Raises:
+        MalformedLine: A line that is not a Singer message, after the messages before it were handed out.
+    """
+    for block in blocks:
+        if not block.lines:
+            yield Idle()
+        yield from _block_messages(block, counts)
+
+
+def _block_messages(block: Lines, counts: Counter[str]) -> Iterator[Message]:
+    run: RecordRun | None = None
+    try:
+        for line in block.lines:
+            envelope, fault = _open(line)
+            counts[envelope.type] += 1
+            if run is not None and (envelope.type != "RECORD" or envelope.stream != run.stream):
+                yield run
+                run = None
+            if envelope.type != "RECORD":
+                yield _message(envelope, line)
+                continue
+            run = run or RecordRun(str(envelope.stream))
+            _append(run, envelope, line, fault)
+    except MalformedLine:
+        if run is not None:
+            yield run
+        raise
+    if run is not None:
+        yield run
+
+
+def _append(run: RecordRun, envelope: _Envelope, line: Line, record_fault: RecordFault | None) -> None:
+    if record_fault is not None:
+        run.faults[len(run.records)] = record_fault
+    run.records.append(envelope.record)
+    run.lines.append(line)
+
+
+def _open(line: Line) -> tuple[_Envelope, RecordFault | None]:
+    envelope, fault = _envelope(line.content), None
+    if envelope is None:
+        envelope, fault = _open_repaired(line)
+    if not envelope.type:
+        raise _malformed(line, "a message without `type`")
+    if envelope.type == "RECORD":
+        fault = fault or _record_fault(envelope, line)
+    return envelope, fault
+
+
+def _envelope(content: bytes) -> _Envelope | None:
+    """None where strict JSON or a member's type says no; what the decoder says of it may hold a value."""
+    try:
+        return _DECODE(content)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+
+
+def _record_fault(envelope: _Envelope, line: Line) -> RecordFault | None:
+    if envelope.stream is None or envelope.record is _NOTHING:
+        raise _malformed(line, "a RECORD needs `stream` and `record`")
+    if memoryview(envelope.record)[0] != _BRACE:
+        return RecordFault.NOT_AN_OBJECT
+    return RecordFault.NESTED_TOO_DEEP if too_deep(line.content) else None
+
+
+def _open_repaired(line: Line) -> tuple[_Envelope, RecordFault]:
+    """A line that strict JSON refuses: taken for what it is if a lenient reader sees a RECORD in it."""
+    repaired = repair(line.content)
+    envelope = _envelope(repaired[0]) if repaired else None
+    if repaired is None or envelope is None:
+        raise _malformed(line, "this line is not JSON, or a member of it has the wrong type")
+    _, fault = repaired
+    if envelope.type not in {"", "RECORD"}:
+        raise _malformed(line, f"a message other than a RECORD holds {fault.detail}")
+    if envelope.type == "RECORD":
+        fault = _record_fault(envelope, line) or fault
+    return envelope, fault
+
+
+def _message(envelope: _Envelope, line: Line) -> Message:
+    match envelope.type:
+        case "STATE":
+            if envelope.value is _NOTHING:
+                raise _malformed(line, "a STATE without `value`")
+            return State(bytes(envelope.value))
+        case "SCHEMA":
+            return _schema(envelope, line)
+        case "ACTIVATE_VERSION":
+            return ActivateVersion(str(envelope.stream))
+        case "BATCH":
+            raise _malformed(line, "BATCH messages are not read by this version; switch `batch_config` off in the tap")
+        case _:
+            raise _malformed(line, "the `type` of this message is none of Singer's")
+
+
+def _schema(envelope: _Envelope, line: Line) -> Schema:
+    if envelope.stream is None or envelope.schema is _NOTHING:
+        raise _malformed(line, "a SCHEMA needs `stream` and `schema`")
+    if too_deep(line.content):
+        raise _malformed(line, "this SCHEMA is nested deeper than 64 levels")
+    schema = decoded(envelope.schema)
+    if isinstance(schema, RecordFault):
+        raise _malformed(line, f"this SCHEMA holds {schema.detail}")
+    if not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
+        raise _malformed(line, "the `schema` of this SCHEMA has no `properties`")
+    return Schema(envelope.stream, schema, tuple(envelope.key_properties or ()), line)
+
+
+def printable(name: str | None, *, most: int = 80) -> str:
+    """A name from the input as one short line: control and other unprintable characters escaped."""
+    text = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in name or "")
+    return text if len(text) <= most else text[:most] + "…"
+
+
+def _malformed(line: Line, message: str) -> MalformedLine:
+    return MalformedLine(message, line_no=line.line_no, byte_offset=line.byte_offset)

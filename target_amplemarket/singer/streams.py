@@ -1,0 +1,195 @@
+"""The streams of a run: their schemas, stream maps and checks; numbering of records as they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+from singer_sdk.exceptions import MappingError
+
+from target_amplemarket.errors import AmplemarketError, MalformedLine, MissingKey, RecordBeforeSchema, SettingsError
+from target_amplemarket.singer.json_faults import RecordFault, decoded
+from target_amplemarket.singer.lines import Line
+from target_amplemarket.singer.messages import RecordRun, Schema, printable
+from target_amplemarket.singer.records import ABSENT, DictRecords, JsonRecords, Records
+from target_amplemarket.singer.validation import compile_validator
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What is known of a stream, after stream maps."""
+
+    name: str
+    schema: Mapping[str, Any]
+    key_properties: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordBlock:
+    """Some consecutive records of one stream; the first has the number `first_record_no`, the rest follow on."""
+
+    stream: Stream
+    first_record_no: int
+    records: Records
+    faults: Mapping[int, RecordFault] = field(default_factory=dict)
+
+
+class StreamMap(Protocol):
+    """The part of singer-sdk's stream maps that is used here."""
+
+    stream_alias: str
+    transformed_schema: dict[str, Any]
+    transformed_key_properties: Sequence[str] | None
+
+    def transform(self, record: dict[str, Any]) -> dict[str, Any] | None: ...
+
+
+class Mapper(Protocol):
+    """The part of singer-sdk's `PluginMapper` that is used here."""
+
+    stream_maps: dict[str, list[StreamMap]]
+
+    def register_raw_stream_schema(
+        self, stream_name: str, schema: dict[str, Any], key_properties: Sequence[str] | None
+    ) -> None: ...
+
+
+class Streams:
+    """All streams that have had a SCHEMA.
+
+    Args:
+        mapper: Set when stream maps or flattening are configured; records then go through it one by one.
+        validate: Check each record against its stream's SCHEMA.
+    """
+
+    def __init__(self, mapper: Mapper | None = None, *, validate: bool = False) -> None:
+        self._mapper = mapper
+        self._validate = validate
+        self._streams: dict[str, Stream] = {}
+        self._is_valid: dict[str, Callable[[object], bool]] = {}
+
+    def register(self, message: Schema) -> None:
+        """Take a SCHEMA; one that has been here before replaces its forerunner.
+
+        Raises:
+            MalformedLine: The schema cannot be used.
+            SettingsError: `stream_maps` holds something that cannot be applied to it.
+        """
+        name, schema, keys = message.stream, message.schema, message.key_properties
+        self._streams[name] = Stream(name, schema, keys)
+        if self._validate:
+            self._is_valid[name] = compile_validator(schema, message.line)
+        if self._mapper is not None:
+            _register(self._mapper, message)
+
+    def blocks(self, run: RecordRun, first_record_no: int) -> Iterator[RecordBlock]:
+        """Number and check the records of a run.
+
+        Yields:
+            One block, or with stream maps one for each stream that they make of this one.
+
+        Raises:
+            RecordBeforeSchema: Nothing of the run was handed out.
+            MissingKey: The records before the one at fault were handed out.
+        """
+        stream = self._streams.get(run.stream)
+        if stream is None:
+            raise _before_schema(run)
+        keys = stream.key_properties
+        whole = _whole_until(run, keys)
+        raws = run.records[:whole]
+        faults = {index: fault for index, fault in run.faults.items() if index < whole}
+        rows = self._rows(run.stream, raws, faults) if self._mapper or self._validate else []
+        if whole and self._mapper is None:
+            yield RecordBlock(stream, first_record_no, JsonRecords(raws), faults)
+        elif whole and self._mapper is not None:
+            for stream_map in self._mapper.stream_maps[run.stream]:
+                yield _mapped(stream_map, raws, rows, first_record_no, faults)
+                first_record_no += whole
+        if whole < len(run.records):
+            line = run.lines[whole]
+            message = (
+                f"a RECORD of stream `{printable(run.stream)}` without its key ({', '.join(map(printable, keys))})"
+            )
+            raise MissingKey(message, line_no=line.line_no, byte_offset=line.byte_offset)
+
+    def _rows(
+        self, name: str, raws: Sequence[msgspec.Raw], faults: dict[int, RecordFault]
+    ) -> list[Mapping[str, object]]:
+        """The records decoded, an empty one where that fails; notes the fault of each that fails or is not valid."""
+        is_valid = self._is_valid.get(name)
+        rows: list[Mapping[str, object]] = []
+        for index, raw in enumerate(raws):
+            row = faults.get(index) or decoded(raw)
+            if isinstance(row, RecordFault):
+                faults[index] = row
+            elif is_valid and not is_valid(row):
+                faults[index] = RecordFault.SCHEMA_VIOLATION
+            rows.append({} if isinstance(row, RecordFault) else row)
+        return rows
+
+
+def _register(mapper: Mapper, message: Schema) -> None:
+    fault: AmplemarketError
+    try:
+        mapper.register_raw_stream_schema(message.stream, message.schema, list(message.key_properties))
+    except (MappingError, NotImplementedError):
+        fault = SettingsError(f"`stream_maps` cannot be applied to stream `{printable(message.stream)}`")
+    except Exception:  # a schema of a form that the mapper does not foresee makes it raise anything
+        fault = _unusable(message.line)
+    else:
+        return
+    raise fault  # here, so that what the mapper says of schema and settings does not travel along
+
+
+def _unusable(line: Line) -> MalformedLine:
+    message = "`stream_maps` or flattening cannot take this SCHEMA"
+    return MalformedLine(message, line_no=line.line_no, byte_offset=line.byte_offset)
+
+
+def _before_schema(run: RecordRun) -> RecordBeforeSchema:
+    message = f"a RECORD of stream `{printable(run.stream)}` before its SCHEMA"
+    return RecordBeforeSchema(message, line_no=run.lines[0].line_no, byte_offset=run.lines[0].byte_offset)
+
+
+def _whole_until(run: RecordRun, keys: tuple[str, ...]) -> int:
+    """How many records from the start have all their key properties; a broken record is not asked for its key."""
+    columns = JsonRecords(run.records).columns([(key,) for key in keys])
+    broken = columns.faults.keys() | run.faults.keys()
+    incomplete = (
+        index
+        for column in columns.values
+        for index, value in enumerate(column)
+        if value is ABSENT and index not in broken
+    )
+    return min(incomplete, default=len(run.records))
+
+
+def _mapped(
+    stream_map: StreamMap,
+    raws: Sequence[msgspec.Raw],
+    rows: Sequence[Mapping[str, object]],
+    first_record_no: int,
+    faults: Mapping[int, RecordFault],
+) -> RecordBlock:
+    made: list[Mapping[str, object]] = []
+    all_faults = dict(faults)
+    for index, row in enumerate(rows):
+        outcome = row if index in faults else _transformed(stream_map, row)
+        if isinstance(outcome, RecordFault):
+            all_faults[index] = outcome
+        made.append(row if isinstance(outcome, RecordFault) else outcome)
+    keys = tuple(stream_map.transformed_key_properties or ())
+    stream = Stream(stream_map.stream_alias, stream_map.transformed_schema, keys)
+    originals = {index: raws[index] for index in all_faults}
+    return RecordBlock(stream, first_record_no, DictRecords(made, originals), all_faults)
+
+
+def _transformed(stream_map: StreamMap, row: Mapping[str, object]) -> Mapping[str, object] | RecordFault:
+    try:
+        outcome = stream_map.transform(dict(row))
+    except Exception:  # expressions of the user's own may raise anything
+        return RecordFault.STREAM_MAP_FAILED
+    return RecordFault.FILTERED if outcome is None else outcome

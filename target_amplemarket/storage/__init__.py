@@ -1,0 +1,1 @@
+"""Durable local writes and the results folder's lock."""

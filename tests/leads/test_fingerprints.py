@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import hashlib
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from target_amplemarket.leads.fingerprints import FINGERPRINT_BYTES, Identity, fingerprint_column, text_bytes
+from tests.leads.building import GOOD_URL, KEY, UNHURRIED
+
+GOLDEN = {
+    Identity.LINKEDIN: "2234ccabc99d406a57b2105fab1be4c8",
+    Identity.EMAIL: "368e8b0c222f6127410e3d8415a30932",
+    Identity.TITLE_COMPANY: "b499844298b5f27d89f5d114fb20cf0d",
+    Identity.VERSION: "4976ee2bdd7b684ed27f1e3ec7be1baa",
+}
+
+
+def one(value: bytes | None, key: bytes = KEY, identity: Identity = Identity.EMAIL) -> bytes | None:
+    (made,) = fingerprint_column([value], key, identity).to_pylist()
+    return made
+
+
+@pytest.mark.parametrize("identity", Identity)
+def test_a_fingerprint_never_changes_for_a_key(identity: Identity) -> None:
+    made = one(GOOD_URL.encode(), identity=identity)
+    assert made is not None
+    assert made.hex() == GOLDEN[identity]
+
+
+def test_another_key_gives_another_fingerprint() -> None:
+    assert one(b"dana@acme.example") != one(b"dana@acme.example", key=KEY[::-1])
+
+
+def test_one_text_has_another_fingerprint_under_each_identity() -> None:
+    assert len({one(b"same text", identity=identity) for identity in Identity}) == len(Identity)
+
+
+def test_null_has_no_fingerprint_and_an_empty_text_has_one_of_its_own() -> None:
+    column = fingerprint_column([None, b"", b"a"], KEY, Identity.EMAIL).to_pylist()
+    assert column[0] is None
+    assert column[1] is not None
+    assert column[1] != column[2]
+
+
+@given(st.lists(st.none() | st.binary(max_size=8)), st.binary(min_size=32, max_size=32), st.sampled_from(Identity))
+@UNHURRIED
+def test_the_column_is_keyed_blake2b_of_each_value_by_itself(
+    values: list[bytes | None], key: bytes, identity: Identity
+) -> None:
+    column = fingerprint_column(values, key, identity)
+    assert column.type == pa.binary(FINGERPRINT_BYTES)
+    expected = [
+        None
+        if value is None
+        else hashlib.blake2b(value, key=key, digest_size=FINGERPRINT_BYTES, person=identity.value).digest()
+        for value in values
+    ]
+    assert column.to_pylist() == expected
+
+
+@given(st.lists(st.none() | st.text(st.characters(exclude_categories=["Cs"]))))
+@UNHURRIED
+def test_text_is_taken_as_utf8(values: list[str | None]) -> None:
+    assert list(text_bytes(pa.array(values, pa.string()))) == [v if v is None else v.encode() for v in values]

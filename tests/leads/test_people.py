@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from target_amplemarket.leads.people import Known, People
+from tests.leads.building import UNHURRIED, leads_table
+
+
+@dataclass(frozen=True)
+class Lead:
+    """The fingerprints of one lead, as short names."""
+
+    linkedin: str | None = None
+    email: str | None = None
+    job: str | None = None
+    version: str = "v"
+
+
+def table(leads: list[Lead]) -> pa.Table:
+    return leads_table(
+        [
+            {
+                "linkedin_fingerprint": lead.linkedin,
+                "email_fingerprint": lead.email,
+                "title_company_fingerprint": lead.job,
+                "version_fingerprint": lead.version,
+            }
+            for lead in leads
+        ]
+    )
+
+
+def screened(*leads: Lead, people: People | None = None) -> list[int | None]:
+    return (people or People()).screen(table(list(leads)))
+
+
+NEW = None
+
+
+@pytest.mark.parametrize(
+    ("leads", "verdicts"),
+    [
+        ([Lead("a", "x"), Lead("a", "y")], [NEW, 1]),
+        ([Lead("a"), Lead("b")], [NEW, NEW]),
+        ([Lead(email="x"), Lead(email="x")], [NEW, 1]),
+        ([Lead("a", "x"), Lead("b", "x")], [NEW, NEW]),
+        ([Lead("a", "x"), Lead(email="x")], [NEW, 1]),
+        ([Lead(email="x"), Lead("a", "x")], [NEW, 1]),
+        ([Lead(job="j"), Lead(job="j")], [NEW, 1]),
+        ([Lead(job="j"), Lead("a", job="j")], [NEW, NEW]),
+        ([Lead(email="x", job="j"), Lead(job="j")], [NEW, NEW]),
+        ([Lead(), Lead()], [NEW, NEW]),
+    ],
+    ids=[
+        "one profile, two e-mails",
+        "two profiles",
+        "one e-mail",
+        "a shared mailbox",
+        "a profile and an e-mail, then the e-mail",
+        "an e-mail, then a profile with it",
+        "one title and company",
+        "title and company do not count beside a profile",
+        "title and company do not count beside an e-mail",
+        "nothing in common is nothing",
+    ],
+)
+def test_who_is_the_same_person(leads: list[Lead], verdicts: list[int | None]) -> None:
+    assert screened(*leads) == verdicts
+
+
+def test_the_first_wins_and_every_later_one_names_it() -> None:
+    assert screened(*[Lead("a")] * 4) == [NEW, 1, 1, 1]
+
+
+def test_what_a_duplicate_carries_beside_is_remembered_for_the_winner() -> None:
+    assert screened(Lead("a", "x"), Lead("a", "y"), Lead(email="y")) == [NEW, 1, 1]
+    assert screened(Lead(email="x"), Lead("a", "x"), Lead("a", "y"), Lead(email="y")) == [NEW, 1, 1, 1]
+
+
+def test_a_duplicate_without_a_profile_does_not_make_a_shared_mailbox_one_person() -> None:
+    assert screened(Lead("a", "x"), Lead(email="x"), Lead("b", "x")) == [NEW, 1, NEW]
+
+
+def test_a_profile_goes_before_an_email_where_they_name_two_people() -> None:
+    assert screened(Lead(email="x"), Lead("a", "y"), Lead("a", "x")) == [NEW, NEW, 2]
+
+
+def test_people_are_known_from_one_block_to_the_next() -> None:
+    people = People()
+    assert people.screen(table([Lead("a", "x")])) == [NEW]
+    assert people.screen(table([Lead(email="x")])) == [1]
+
+
+def test_people_of_earlier_runs_are_sent_or_held_and_held_goes_first() -> None:
+    people = People()
+    people.remember(table([Lead("h", "hx"), Lead("both")]), Known.HELD)
+    people.remember(table([Lead("s", "sx"), Lead("both"), Lead(job="j")]), Known.SENT)
+    leads = [Lead("h", "new"), Lead(email="sx"), Lead("both"), Lead(job="j"), Lead("n"), Lead(email="new")]
+    assert screened(*leads, people=people) == [Known.HELD, Known.SENT, Known.HELD, Known.SENT, NEW, Known.HELD]
+
+
+def test_append_only_compares_versions_and_nothing_else() -> None:
+    people = People(by_version=True)
+    people.remember(table([Lead("a", version="old")]), Known.SENT)
+    people.remember(table([Lead("h", version="held")]), Known.HELD)
+    people.remember(table([Lead("h", version="held")]), Known.SENT)
+    leads = [Lead("a", version="v1"), Lead("a", version="v2"), Lead("b", version="v1"), Lead("c", version="old")]
+    assert screened(*leads, Lead("d", version="held"), people=people) == [NEW, NEW, 1, Known.SENT, Known.HELD]
+
+
+def test_rows_of_earlier_runs_without_fingerprints_make_nobody_known() -> None:
+    rows = table([Lead("a")]).select(["linkedin_fingerprint", "email_fingerprint", "title_company_fingerprint"])
+    rows = rows.append_column("version_fingerprint", pa.nulls(1, pa.binary(16)))
+    for by_version in (True, False):
+        people = People(by_version=by_version)
+        people.remember(rows, Known.SENT)
+        assert screened(Lead("b", "x"), people=people) == [NEW]
+        if by_version:
+            assert people.screen(rows.append_column("record_no", pa.array([9]))) == [NEW]
+    assert screened(Lead("a"), people=people) == [Known.SENT]
+
+
+def is_same(one: Lead, other: Lead) -> bool:
+    """The rule as it is written, between two records."""
+    if one.linkedin and one.linkedin == other.linkedin:
+        return True
+    both_have_profiles = one.linkedin and other.linkedin
+    if one.email and one.email == other.email and not both_have_profiles:
+        return True
+    alone = not (one.linkedin or one.email or other.linkedin or other.email)
+    return bool(alone and one.job and one.job == other.job)
+
+
+def naive(known: list[tuple[Lead, int]], leads: list[Lead]) -> list[int | None]:
+    """Compares each lead with every one before it; the same profile goes before the same e-mail."""
+    known, verdicts = list(known), []
+    for record_no, lead in enumerate(leads, start=1):
+        by_profile = [where for other, where in known if lead.linkedin and lead.linkedin == other.linkedin]
+        matches = by_profile or [where for other, where in known if is_same(lead, other)]
+        where = matches[0] if matches else None
+        if where is None:
+            known.append((lead, record_no))
+        elif lead.linkedin:
+            known.append((lead, where))
+        verdicts.append(where)
+    return verdicts
+
+
+LEAD = st.builds(
+    Lead, st.sampled_from([None, "a", "b", "c"]), st.sampled_from([None, "x", "y"]), st.sampled_from([None, "j", "k"])
+)
+
+
+@given(st.lists(LEAD, max_size=3), st.lists(LEAD, max_size=3), st.lists(LEAD, max_size=12), st.integers(0, 12))
+@UNHURRIED
+def test_screening_gives_what_comparing_every_pair_gives(
+    held: list[Lead], sent: list[Lead], leads: list[Lead], cut: int
+) -> None:
+    people = People()
+    people.remember(table(held), Known.HELD)
+    people.remember(table(sent), Known.SENT)
+    all_leads = table(leads)
+    verdicts = people.screen(all_leads.slice(0, cut)) + people.screen(all_leads.slice(cut))
+    known = [(lead, int(Known.HELD)) for lead in held] + [(lead, int(Known.SENT)) for lead in sent]
+    assert verdicts == naive(known, leads)
+
+
+@given(st.lists(LEAD, max_size=12))
+@UNHURRIED
+def test_a_duplicates_winner_is_a_new_lead_before_it_and_no_two_new_leads_are_the_same_person(
+    leads: list[Lead],
+) -> None:
+    verdicts = screened(*leads)
+    new = [record_no for record_no, where in enumerate(verdicts, start=1) if where is None]
+    for record_no, where in enumerate(verdicts, start=1):
+        assert where is None or (where in new and where < record_no)
+    for position, one in enumerate(new):
+        assert not any(is_same(leads[one - 1], leads[other - 1]) for other in new[position + 1 :])

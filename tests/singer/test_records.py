@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import json
+import math
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from target_amplemarket.singer.json_faults import RecordFault
+from target_amplemarket.singer.records import (
+    ABSENT,
+    ArrowRecords,
+    DictRecords,
+    JsonRecords,
+    Path,
+    json_text,
+    member_paths,
+)
+
+NAMES = st.sampled_from(
+    ["Id", "Email", "e mail", 'qu"ote', "back\\slash", "new\nline", "", "é", "😀", "a.b"]
+) | st.text(st.characters(exclude_categories=["Cs"]), max_size=3)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**40), 10**40)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=8,
+)
+OBJECTS = st.dictionaries(NAMES, VALUES, max_size=4)
+PATHS = st.lists(st.lists(NAMES, min_size=1, max_size=3).map(tuple), max_size=4)
+
+
+def raws(*texts: str | bytes) -> JsonRecords:
+    return JsonRecords([msgspec.Raw(text if isinstance(text, bytes) else text.encode()) for text in texts])
+
+
+def naive(record: Any, path: Path) -> Any:
+    for name in path:
+        if not isinstance(record, dict) or name not in record:
+            return ABSENT
+        record = record[name]
+    return record
+
+
+def written(value: Any, ascii_only: bool, spaced: bool) -> str:
+    return json.dumps(value, ensure_ascii=ascii_only, separators=None if spaced else (",", ":"))
+
+
+@given(st.lists(OBJECTS, max_size=5), PATHS, st.booleans(), st.booleans())
+@example([{'qu"ote': 1, "Id": 2}], [('qu"ote',), ("Id",)], True, True)
+@example([{}, {"Id": {"Id": None}}], [("Id", "Id")], True, True)
+def test_columns_of_json_and_of_dicts_are_what_json_loads_sees(
+    records: list[dict[str, Any]], paths: list[Path], ascii_only: bool, spaced: bool
+) -> None:
+    texts = [written(record, ascii_only, spaced) for record in records]
+    expected = [[naive(json.loads(text), path) for text in texts] for path in paths]
+    from_json = raws(*texts).columns(paths)
+    assert [list(column) for column in from_json.values] == expected
+    assert from_json.faults == {}
+    from_dicts = DictRecords([json.loads(text) for text in texts]).columns(paths)
+    assert [list(column) for column in from_dicts.values] == expected
+
+
+@given(st.lists(st.tuples(NAMES, VALUES), max_size=6), PATHS)
+def test_of_a_member_that_stands_twice_the_last_counts(members: list[tuple[str, Any]], paths: list[Path]) -> None:
+    text = "{" + ",".join(f"{json.dumps(name)}:{json.dumps(value)}" for name, value in members) + "}"
+    columns = raws(text).columns(paths)
+    assert [list(column) for column in columns.values] == [[naive(json.loads(text), path)] for path in paths]
+
+
+@pytest.mark.parametrize("name", ["Email", 'E"mail'])
+@pytest.mark.parametrize(
+    ("bad", "fault"),
+    [
+        ('{%s:1e999,"b":1}', RecordFault.INVALID_NUMBER),
+        ('{%s:-1e999,"b":1}', RecordFault.INVALID_NUMBER),
+        ("{%s:" + "9" * 5_000 + ',"b":1}', RecordFault.INVALID_NUMBER),
+        ('{%s:"\\ud800","b":1}', RecordFault.INVALID_UNICODE),
+        ('{%s:"\\udc00x","b":1}', RecordFault.INVALID_UNICODE),
+        ("{%s:" + "[" * 50_000 + "]" * 50_000 + ',"b":1}', RecordFault.NESTED_TOO_DEEP),
+    ],
+)
+def test_a_value_that_cannot_be_decoded_is_a_fault_of_its_record_alone(name: str, bad: str, fault: RecordFault) -> None:
+    member = json.dumps(name)
+    records = raws(f"{{{member}:1}}", bad.replace("%s", member), f"{{{member}:3}}")
+    columns = records.columns([(name,), ("b",)])
+    assert [list(column) for column in columns.values] == [[1, ABSENT, 3], [ABSENT, ABSENT, ABSENT]]
+    assert columns.faults == {1: fault}
+
+
+def test_no_paths_and_no_records_give_empty_columns() -> None:
+    assert raws("{}").columns([]).values == []
+    assert [list(column) for column in raws().columns([("a",), ("b", "c")]).values] == [[], []]
+
+
+def test_json_records_are_kept_as_they_came() -> None:
+    text = '{"a" : 1.10, "a":  "\\u00e9", "n": 123456789012345678901234567890}'
+    assert raws(text).json(0) == text.encode()
+
+
+def test_a_dict_record_of_which_nothing_was_made_is_kept_as_it_came() -> None:
+    records = DictRecords([{"a": 1}, {}], {1: msgspec.Raw(b'{"b": 1.10}')})
+    assert [records.json(0), records.json(1)] == [b'{"a":1}', b'{"b": 1.10}']
+
+
+def test_columns_of_arrow_rows() -> None:
+    batch = pa.RecordBatch.from_pylist([{"a": 1, "s": {"x": "u"}}, {"a": None, "s": None}])
+    records = ArrowRecords(batch)
+    assert [list(c) for c in records.columns([("a",), ("s", "x"), ("b",), ("a", "x")]).values] == [
+        [1, None],
+        ["u", ABSENT],
+        [ABSENT, ABSENT],
+        [ABSENT, ABSENT],
+    ]
+    assert json.loads(records.json(0)) == {"a": 1, "s": {"x": "u"}}
+
+
+def test_member_paths_come_once_in_order_and_four_deep() -> None:
+    records = raws(
+        '{"b":1,"a":{"x":{"y":{"z":{"deep":1}}},"e":{}}}', "[1]", '{"c":1e999}', '{"b":2,"d":[{"n":1}]}', '{"z":1}'
+    )
+    assert list(member_paths(records, first=4)) == [("b",), ("a", "x", "y", "z"), ("d",)]
+
+
+@given(OBJECTS)
+def test_json_text_of_plain_values_says_the_same(record: dict[str, Any]) -> None:
+    assert json.loads(json_text(record)) == record
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        math.nan,
+        math.inf,
+        "\ud800",
+        decimal.Decimal("1.10"),
+        dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
+        object(),
+        {1, 2},
+    ],
+)
+def test_json_text_takes_what_strict_encoders_refuse(value: object) -> None:
+    try:
+        text = json_text({"a": value})
+    except ValueError as error:
+        pytest.fail(f"refused: {type(error).__name__}")
+    assert text.startswith(b"{")
+    assert text.decode()

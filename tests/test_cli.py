@@ -1,0 +1,172 @@
+"""The program as a process: exit codes, what goes to which stream, and commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from target_amplemarket import read_results
+from target_amplemarket.errors import EXIT_CODES
+from target_amplemarket.sandbox import RunningSandbox
+from tests.harness import as_bytes, contacts, leads_of, state
+
+PROGRAM = [sys.executable, "-m", "target_amplemarket"]
+
+
+@pytest.fixture
+def settings_file(settings: dict[str, Any], tmp_path: Path) -> Path:
+    path = tmp_path / "settings.json"
+    path.write_text(json.dumps(settings), encoding="utf-8")
+    return path
+
+
+def run(*arguments: object, given: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [*PROGRAM, *map(str, arguments)], input=given, capture_output=True, timeout=60, check=False,
+        env=os.environ | environment,
+    )  # fmt: skip
+
+
+def test_a_good_run_writes_state_alone_to_stdout_and_a_summary_to_stderr(
+    settings_file: Path, settings: dict[str, Any], sandbox: RunningSandbox
+) -> None:
+    done = run("--config", settings_file, given=as_bytes([*contacts(3), state({"at": 3})]))
+    assert done.returncode == 0
+    assert done.stdout == b'{"at": 3}\n'
+    told = done.stderr.decode()
+    assert "3 accepted" in told
+    assert settings["results_path"] in told
+    assert "https://app.amplemarket.com/dashboard/lead_lists/" in told
+    assert '"metric":"record_count"' in told
+    assert "person1@" not in told
+    assert "sandbox-key" not in told
+    for word in ("error", "exception"):
+        assert word not in told.lower(), "Meltano takes these words for a failure"
+
+
+def test_settings_come_from_the_environment_too(settings: dict[str, Any]) -> None:
+    named = {
+        f"TARGET_AMPLEMARKET_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
+        for name, value in (settings | {"extra_fields": ["id"]}).items()
+    }
+    done = run("--config=ENV", given=as_bytes(contacts(1)), **named)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_input_can_be_a_file(settings_file: Path, tmp_path: Path) -> None:
+    messages = tmp_path / "messages.jsonl"
+    messages.write_bytes(as_bytes([*contacts(2), state({"at": 2})]))
+    done = run("--config", settings_file, "--input", messages)
+    assert (done.returncode, done.stdout) == (0, b'{"at": 2}\n')
+
+
+@pytest.mark.parametrize(
+    ("changed", "given", "exit_code", "words"),
+    [
+        ({"ownr": "x"}, b"", 2, "did you mean `owner`?"),
+        ({"base_url": "http://example.com"}, as_bytes(contacts(1)), 2, "https"),
+        ({}, b"{oops\n", 3, "line 1, byte offset 0"),
+        ({"owner": "stranger@northwind.example"}, as_bytes(contacts(1)), 4, "`owner` is not a user of the account"),
+    ],
+)
+def test_each_way_to_fail_has_its_exit_code_and_says_what_to_do(
+    settings: dict[str, Any], tmp_path: Path, changed: dict[str, Any], given: bytes, exit_code: int, words: str
+) -> None:
+    path = tmp_path / "changed.json"
+    path.write_text(json.dumps(settings | changed), encoding="utf-8")
+    done = run("--config", path, given=given)
+    assert done.returncode == exit_code
+    assert exit_code in EXIT_CODES
+    assert words in done.stderr.decode()
+    assert "Traceback" not in done.stderr.decode()
+    assert done.stdout == b""
+
+
+@pytest.mark.parametrize(("content", "words"), [(None, "there is no such file"), ("{x", "not JSON")])
+def test_a_settings_file_that_cannot_be_read_is_a_usage_fault(tmp_path: Path, content: str | None, words: str) -> None:
+    path = tmp_path / "settings.json"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    done = run("--config", path)
+    assert done.returncode == 2
+    assert words in done.stderr.decode()
+
+
+def test_a_second_run_on_the_same_folder_ends_at_once_with_its_own_code(
+    settings_file: Path, settings: dict[str, Any]
+) -> None:
+    first = subprocess.Popen([*PROGRAM, "--config", settings_file], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        _until(lambda: list(Path(settings["results_path"]).glob("runs/*.json")))
+        second = run("--config", settings_file, given=as_bytes(contacts(1)))
+        assert second.returncode == 6
+        assert "another run holds the results folder" in second.stderr.decode()
+        assert len(list(Path(settings["results_path"]).glob("runs/*.json"))) == 1
+    finally:
+        first.communicate(b"", timeout=30)
+
+
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_run_with_its_own_code_and_state_covers_what_is_recorded(
+    settings: dict[str, Any], tmp_path: Path, sandbox: RunningSandbox, number: signal.Signals, exit_code: int
+) -> None:
+    path = tmp_path / "small.json"
+    path.write_text(json.dumps(settings | {"batch_size_rows": 2, "max_in_flight": 1}), encoding="utf-8")
+    running = subprocess.Popen(
+        [*PROGRAM, "--config", path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert running.stdin is not None
+    running.stdin.write(as_bytes([*contacts(2), state({"at": 2}), *contacts(1, first=3), state({"at": 3})]))
+    running.stdin.flush()
+    _until(lambda: len(leads_of(sandbox)) == 2)
+    _until(lambda: list(Path(settings["results_path"]).glob("state/*.arrow")))
+    running.send_signal(number)
+    out, err = running.communicate(timeout=30)
+    assert running.returncode == exit_code, err.decode()
+    assert out == b'{"at": 2}\n'
+    assert read_results(settings["results_path"]).num_rows == 2
+    assert "1 left" in err.decode()
+
+
+def test_the_sandbox_command_serves_with_its_switches_and_ends_on_a_signal() -> None:
+    command = [*PROGRAM, "sandbox", "--port", "0", "--users", "me@northwind.example", "--fault", "server_error:times=1"]
+    serving = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert serving.stdout is not None
+    try:
+        url = serving.stdout.readline().split()[1]
+        with urllib.request.urlopen(f"{url}/_sandbox/switches") as answer:
+            switches = json.load(answer)
+        assert switches["users"] == ["me@northwind.example"]
+        assert switches["faults"][0]["kind"] == "server_error"
+    finally:
+        serving.terminate()
+        serving.communicate(timeout=30)
+
+
+def test_a_switch_that_does_not_exist_is_named() -> None:
+    done = run("sandbox", "--requests-per-minute", "many")
+    assert done.returncode == 2
+    assert "requests_per_minute" in done.stderr.decode()
+
+
+def test_version_and_help_need_no_settings() -> None:
+    assert run("--version").stdout.startswith(b"target-amplemarket v")
+    told = run("--help").stdout.decode()
+    for word in ("--about", "--config", "--input", "sandbox", "demo"):
+        assert word in told
+
+
+def _until(holds: Any, *, most_s: float = 20.0) -> None:
+    end = time.monotonic() + most_s
+    while not holds():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.02)

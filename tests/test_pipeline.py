@@ -1,0 +1,355 @@
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from target_amplemarket.config import read_settings
+from target_amplemarket.errors import (
+    ApiUnreachable,
+    InputError,
+    ListsHeld,
+    MissingKey,
+    RecordBeforeSchema,
+    RefusedByApi,
+    Stopped,
+)
+from target_amplemarket.runner import Input, execute
+from target_amplemarket.sandbox import RunningSandbox
+from target_amplemarket.singer.lines import read_lines
+from target_amplemarket.singer.messages import read_messages
+from tests.harness import VirtualClock, as_bytes, contacts, leads_of, record, run_singer, schema, state
+
+ONE_OF_EACH = [
+    schema("people", "linkedin_url", "email", "title", "company", "owner_email"),
+    record("people", id=1, linkedin_url="https://de.linkedin.com/in/Ada-Example/?trk=1", email="Ada@Acme.example"),
+    record("people", id=2, email="bo@acme.example", linkedin_url="https://www.linkedin.com/company/acme"),
+    record("people", id=3, title="Head of Sales", company="Acme"),
+    record("people", id=4, title="Head of Sales"),
+    record("people", id=5, email="not an address"),
+    record("people", id=6, linkedin_url="linkedin.com/in/ada-example"),
+    state({"bookmark": 6}),
+]
+
+
+def test_every_record_ends_in_one_row_and_every_accepted_one_in_the_commit_log(
+    run: Any, sandbox: RunningSandbox
+) -> None:
+    ran = run(ONE_OF_EACH)
+    assert ran.error is None
+    assert ran.statuses == ["accepted", "accepted", "accepted", "rejected", "rejected", "duplicate"]
+    assert ran.column("reason") == [
+        None, "linkedin_url_invalid", None, "no_identity", "email_invalid", "duplicate_in_run",
+    ]  # fmt: skip
+    assert ran.column("list_type")[:3] == ["linkedin", "email", "titles_and_company"]
+    assert ran.column("winner_record_no")[5] == 1
+    assert ran.column("record_key") == [f'{{"id":{number}}}' for number in range(1, 7)]
+    by_type = {entry.created.type: entry.created.leads.all() for entry in sandbox.log()}
+    assert by_type["linkedin"] == [
+        {
+            "linkedin_url": "https://www.linkedin.com/in/ada-example",
+            "email": "ada@acme.example",
+            "company_domain": "acme.example",
+        }
+    ]
+    assert by_type["titles_and_company"] == [{"title": "Head of Sales", "company_name": "Acme"}]
+    assert ran.states == ['{"bookmark": 6}']
+
+
+def test_the_request_has_the_documented_shape_and_spends_nothing_unasked(run: Any, sandbox: RunningSandbox) -> None:
+    run(contacts(1), list_name="{stream} of {owner}", shared=False)
+    created = sandbox.log()[0].created
+    assert created.name.startswith("contacts of dana@northwind.example part 1 [")
+    assert (created.shared, created.visible, created.owner) == (False, True, "dana@northwind.example")
+    options = created.options
+    assert (options.enrich, options.validate_email, options.reveal_phone_numbers) == (False, False, False)
+
+
+def test_the_same_input_again_sends_nothing(run: Any, sandbox: RunningSandbox) -> None:
+    first, again = run(contacts(30)), run(contacts(30))
+    assert first.statuses == ["accepted"] * 30
+    assert again.statuses == ["duplicate"] * 30
+    assert set(again.column("reason")) == {"already_sent"}
+    assert len(leads_of(sandbox)) == 30
+    assert again.summary.requests == {}, "a run that sends nothing asks the API nothing"
+
+
+def test_a_person_sent_under_one_identity_is_known_under_the_other_in_the_next_run(run: Any) -> None:
+    both = record("p", id=1, linkedin_url="https://www.linkedin.com/in/ada-example", email="ada@acme.example")
+    run([schema("p", "linkedin_url", "email"), both])
+    again = run([
+        schema("p", "linkedin_url", "email"),
+        record("p", id=2, email="ADA@acme.example"),
+        record("p", id=3, linkedin_url="https://linkedin.com/in/ADA-example/", email="else@acme.example"),
+        record("p", id=4, linkedin_url="https://www.linkedin.com/in/bo-example", email="ada@acme.example"),
+    ])  # fmt: skip
+    assert again.statuses == ["duplicate", "duplicate", "accepted"], "a shared mailbox is not one person"
+
+
+def test_append_only_sends_each_version_of_a_record_once(run: Any, sandbox: RunningSandbox) -> None:
+    def version(title: str) -> list[dict[str, Any]]:
+        return [schema("p", "email", "title"), record("p", id=1, email="ada@acme.example", title=title)]
+
+    runs = [run(version(title), load_method="append-only") for title in ("Buyer", "Head", "Buyer")]
+    assert [r.statuses for r in runs] == [["accepted"], ["accepted"], ["duplicate"]]
+    assert [lead["title"] for lead in leads_of(sandbox)] == ["Buyer", "Head"]
+
+
+def test_lists_are_full_before_they_are_closed_and_keep_the_order(run: Any, sandbox: RunningSandbox) -> None:
+    ran = run(contacts(25), batch_size_rows=10, max_in_flight=1)
+    assert [len(entry.created.leads) for entry in sandbox.log()] == [10, 10, 5]
+    assert [lead["email"] for lead in leads_of(sandbox)] == [f"person{n}@acme.example" for n in range(1, 26)]
+    assert ran.column("list_position") == [*range(10), *range(10), *range(5)]
+    assert len({entry.created.name for entry in sandbox.log()}) == 3
+
+
+def test_owners_of_records_own_their_lists_and_unknown_ones_fall_back(
+    run: Any, sandbox: RunningSandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    owners = ["LEE@northwind.example", "gone@northwind.example", None, "dana@northwind.example"]
+    records = [record("p", id=n, email=f"p{n}@acme.example", who=owner) for n, owner in enumerate(owners)]
+    run([schema("p", "email", "who"), *records], owner_field="who")
+    owned = {entry.created.owner: len(entry.created.leads) for entry in sandbox.log()}
+    assert owned == {"lee@northwind.example": 1, "dana@northwind.example": 3}
+    assert sum("not a user of the account" in message for message in caplog.messages) == 1
+    assert "gone@" not in caplog.text
+
+
+def test_an_owner_who_is_no_user_stops_before_anything_is_sent(run: Any, sandbox: RunningSandbox) -> None:
+    ran = run(contacts(3), owner="stranger@northwind.example")
+    assert isinstance(ran.error, RefusedByApi)
+    assert ran.error.exit_code == 4
+    assert not sandbox.log()
+    assert ran.states == []
+
+
+def test_leads_that_the_api_names_become_rejected_rows_and_the_rest_is_one_list(
+    run: Any, sandbox: RunningSandbox
+) -> None:
+    sandbox.set(extra_text_limit=3, errors_told="all")
+    records = [record("p", id=n, email=f"p{n}@acme.example", note="long" if n in {2, 5} else "ok") for n in range(8)]
+    ran = run([schema("p", "email", "note"), *records], extra_fields=["note"])
+    assert [n for n, status in enumerate(ran.statuses) if status == "rejected"] == [2, 5]
+    assert ran.column("reason")[2] == "refused_by_api"
+    assert ran.column("error_pointer")[5] == "/leads/5/note"
+    assert ran.column("list_position") == [0, 1, None, 2, 3, None, 4, 5]
+    assert [len(entry.created.leads) for entry in sandbox.log()] == [6]
+    assert ran.summary.requests["POST /lead-lists"] == 2, "one refusal, one list"
+    assert json.loads(ran.column("record")[2])["note"] == "long"
+
+
+def test_out_of_credits_stops_sending_and_keeps_state_behind(run: Any, sandbox: RunningSandbox) -> None:
+    sandbox.set(email_credits=15.0)
+    messages = [*contacts(10), state({"at": 10}), *contacts(10, first=11), state({"at": 20})]
+    ran = run(messages, batch_size_rows=10, max_in_flight=1, validate_email=True)
+    assert isinstance(ran.error, RefusedByApi)
+    assert "credits" in str(ran.error)
+    assert ran.statuses == ["accepted"] * 10
+    assert ran.states == ['{"at": 10}']
+    assert ran.summary.left == 10
+    sandbox.set(email_credits=100.0)
+    later = run(messages, batch_size_rows=10, validate_email=True)
+    assert Counter(later.statuses) == {"duplicate": 10, "accepted": 10}
+    assert later.states[-1] == '{"at": 20}'
+
+
+def test_a_wrong_key_stops_the_run(run: Any, sandbox: RunningSandbox) -> None:
+    sandbox.set(api_key="another-key")
+    ran = run([*contacts(2), state({"at": 2})])
+    assert isinstance(ran.error, RefusedByApi)
+    assert ran.states == []
+    assert not sandbox.log()
+
+
+@pytest.mark.parametrize(
+    "fault", ["server_error_after_commit:times=1", "server_error:status=502,times=1,endpoint=POST /lead-lists"]
+)
+def test_a_list_whose_answer_says_nothing_is_held_neither_resent_nor_forgotten(
+    run: Any, sandbox: RunningSandbox, fault: str
+) -> None:
+    sandbox.set(faults=[fault])
+    messages = [*contacts(5), state({"at": 5})]
+    ran = run(messages)
+    assert isinstance(ran.error, ListsHeld)
+    assert ran.error.exit_code == 7
+    assert ran.statuses == ["held"] * 5
+    assert ran.states == []
+    committed = len(sandbox.log())
+    again = run([*messages, *contacts(2, first=6)])
+    assert again.error is not None
+    assert again.error.exit_code == 7
+    assert again.statuses == ["held"] * 5 + ["accepted"] * 2, "new people are sent all the same"
+    assert again.states == []
+    assert len(sandbox.log()) == committed + 1
+
+
+def test_an_api_that_cannot_be_reached_holds_nothing(run: Any, sandbox: RunningSandbox) -> None:
+    ran = run(contacts(2), base_url="http://127.0.0.1:9", clock=VirtualClock())
+    assert isinstance(ran.error, ApiUnreachable)
+    assert ran.statuses == []
+    assert run(contacts(2)).statuses == ["accepted"] * 2
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        (b"{not json CANARY\n", InputError),
+        (b'{"stream":"contacts","record":{"id":9,"x":"CANARY"}}\n', InputError),
+        (b'{"type":"RECORD","stream":"CANARYLESS","record":{"id":9}}\n', RecordBeforeSchema),
+        (b'{"type":"RECORD","stream":"contacts","record":{"email":"CANARY@acme.example"}}\n', MissingKey),
+    ],
+)
+def test_bad_input_stops_the_run_after_what_came_before_is_settled(
+    run: Any, sandbox: RunningSandbox, line: bytes, error: type[InputError]
+) -> None:
+    before = b"".join(json.dumps(m).encode() + b"\n" for m in [*contacts(3), state({"at": 3})])
+    ran = run(before + line + before)
+    assert type(ran.error) is error or isinstance(ran.error, error)
+    assert ran.error.exit_code == 3
+    assert ran.error.line_no == 6
+    assert ran.error.byte_offset == len(before)
+    assert "CANARY@" not in str(ran.error)
+    assert "CANARY " not in str(ran.error)
+    assert ran.statuses == ["accepted"] * 3
+    assert ran.states == ['{"at": 3}']
+
+
+def test_a_stop_records_what_was_sent_and_leaves_the_rest_to_the_next_run(
+    run: Any, settings: dict[str, Any], sandbox: RunningSandbox
+) -> None:
+    messages = [
+        *contacts(10), state({"at": 10}), *contacts(10, first=11), state({"at": 20}), *contacts(5, first=21),
+        state({"at": 25}),
+    ]  # fmt: skip
+    stopped = run_singer(messages, settings | {"batch_size_rows": 10, "max_in_flight": 1}, stop_after=8)
+    assert isinstance(stopped.error, Stopped)
+    assert stopped.error.exit_code == 143
+    sent = len(leads_of(sandbox))
+    assert sent in {10, 20}, "the second list may have been overtaken by the stop"
+    assert stopped.statuses == ["accepted"] * sent
+    assert stopped.states[-1] == f'{{"at": {sent}}}'
+    assert stopped.summary.left == 25 - sent
+    assert Counter(run(messages).statuses) == {"duplicate": sent, "accepted": 25 - sent}
+
+
+def test_state_waits_for_the_slowest_stream(settings: dict[str, Any]) -> None:
+    """Full lists of one stream do not release a STATE that covers an open list of another."""
+    messages = [
+        schema("a", "email"), schema("b", "email"),
+        record("b", id=1, email="b1@acme.example"),
+        *(record("a", id=n, email=f"a{n}@acme.example") for n in range(2)), state({"n": 3}),
+        *(record("a", id=n, email=f"a{n}@acme.example") for n in range(2, 8)), state({"n": 9}),
+        {"type": "ACTIVATE_VERSION", "stream": "a", "version": 1},
+    ]  # fmt: skip
+    small = settings | {"batch_size_rows": 2, "max_in_flight": 1}
+    stopped = run_singer(messages, small, stop_after=7)
+    assert "accepted" in stopped.statuses
+    assert stopped.states == []
+    assert run_singer(messages, small).states[-1] == '{"n": 9}'
+
+
+def test_empty_state_never_leaves_and_state_before_all_records_does(run: Any) -> None:
+    assert run([state({}), *contacts(1), state({})]).states == []
+    assert run([state({"first": 1}), *contacts(1), state({})]).states == ['{"first": 1}']
+
+
+def test_state_values_leave_as_the_tap_wrote_them(run: Any) -> None:
+    value = b'{"a":1.10,  "b":123456789012345678901234567890,"c":"\\u00e9","a":2}'
+    assert run(b'{"type":"STATE","value":' + value + b"}\n").states == [value.decode()]
+
+
+def test_a_stream_with_nothing_to_map_is_rejected_row_by_row_with_a_warning(
+    run: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    ran = run([schema("orders", "amount"), record("orders", id=1, amount=3), state({"at": 1})])
+    assert ran.error is None
+    assert ran.statuses == ["rejected"]
+    assert ran.states == ['{"at": 1}']
+    assert any("nothing in it can make a lead" in message for message in caplog.messages)
+
+
+def test_no_value_of_a_record_reaches_a_log(run: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    members = {"id": "canary-key", "email": "canary@acme.example", "title": "Canary", "company": "Canary Co"}
+    bad = {"id": "canary-2", "email": "canary at acme", "linkedin_url": "https://linkedin.com/school/canary"}
+    run([schema("p", "email", "title", "company", "linkedin_url"), record("p", **members), record("p", **bad)])
+    assert caplog.messages
+    assert "canary" not in caplog.text.lower().replace("canary-free", "")
+
+
+PEOPLE = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b"]),
+        st.sampled_from([None, "x", "y", "z", "company"]),
+        st.sampled_from([None, "p", "q", "bad"]),
+    ),
+    max_size=30,
+)
+
+
+@given(people=PEOPLE, size=st.integers(1, 4), states=st.sets(st.integers(0, 30)))
+@hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+def test_books_close_for_any_mixture_and_the_commit_log_agrees(
+    people: Any, size: int, states: set[int], sandbox: RunningSandbox, settings: dict[str, Any], tmp_path_factory: Any
+) -> None:
+    sandbox.reset()
+    sandbox.set(users=["dana@northwind.example"], requests_per_minute=0)
+    messages: list[dict[str, Any]] = [schema("a", "linkedin_url", "email"), schema("b", "linkedin_url", "email")]
+    for number, (stream, slug, mail) in enumerate(people):
+        if number in states:
+            messages.append(state({"n": number}))
+        url = (
+            None
+            if slug is None
+            else f"https://www.linkedin.com/{'company' if slug == 'company' else 'in'}/{slug}-example"
+        )
+        address = None if mail is None else "nobody" if mail == "bad" else f"{mail}@acme.example"
+        messages.append(record(stream, id=number, linkedin_url=url, email=address))
+    messages.append(state({"n": len(people)}))
+    ran = run_singer(messages, settings | {"batch_size_rows": size, "results_path": str(tmp_path_factory.mktemp("r"))})
+    assert ran.error is None
+    assert ran.column("record_no") == list(range(1, len(people) + 1))
+    assert ran.states[-1:] == [json.dumps({"n": len(people)})]
+    sent = {
+        (entry.created.list_id, position): lead
+        for entry in sandbox.log()
+        for position, lead in enumerate(entry.created.leads.all())
+    }
+    rows = [row for row in ran.rows.to_pylist() if row["status"] == "accepted"]
+    assert {(row["list_id"], row["list_position"]) for row in rows} == set(sent)
+    slugs = Counter(lead["linkedin_url"] for lead in sent.values() if "linkedin_url" in lead)
+    assert all(count == 1 for count in slugs.values())
+
+
+@pytest.mark.parametrize("value", [b"{}", b"{ }", b"null"])
+def test_a_state_that_says_nothing_never_leaves(run: Any, value: bytes) -> None:
+    assert run(b'{"type":"STATE","value":' + value + b"}\n").states == []
+
+
+def test_a_stop_after_the_input_has_ended_leaves_unsent_lists_to_the_next_run(
+    settings: dict[str, Any], sandbox: RunningSandbox
+) -> None:
+    """A signal while the last lists are sent is no fault of the program."""
+
+    sandbox.set(faults=["server_error:status=429,times=1,endpoint=POST /lead-lists"], rate_limit_retry_after="seconds")
+    stops: list[Any] = []
+
+    class StoppingClock(VirtualClock):
+        def sleep(self, duration_s: float, wake: Any = None) -> None:
+            stops[0].request(15)
+
+    def read(stop: Any) -> Any:
+        stops.append(stop)
+        return read_messages(read_lines(io.BytesIO(as_bytes(contacts(2))), stop, idle_s=0.01), Counter())
+
+    with pytest.raises(Stopped) as caught:
+        execute(read_settings(settings), Input(read, lambda _: None), report=lambda _: None, clock=StoppingClock())
+    assert caught.value.exit_code == 143
+    assert not sandbox.log()
+    assert run_singer(contacts(2), settings).statuses == ["accepted"] * 2
