@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from singer_sdk.plugin_base import _ConfigInput
 
-from target_amplemarket.errors import AmplemarketError, SettingsError
+from target_amplemarket.config import Settings
+from target_amplemarket.errors import AmplemarketError, ListsHeld, SettingsError
 from target_amplemarket.target import TargetAmplemarket
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def make_cli() -> click.Group:
         invoke_without_command=True,
         params=singer.params,
         callback=_run_singer,
-        commands=[demo, sandbox, state, status],
+        commands=[demo, reconcile, resolve, sandbox, state, status],
         help=(
             "Singer target that brings leads into Amplemarket lead lists. Without a command it reads Singer messages "
             "from standard input."
@@ -117,6 +118,47 @@ def status(results_path: Path | None, config: _ConfigInput, output: str, most: i
         click.echo(found.json())
         return
     _show_status(found)
+
+
+@click.command()
+@click.option("--config", multiple=True, callback=_read_config, help="The target's settings file, or ENV.")
+def reconcile(config: _ConfigInput) -> None:
+    """Ask the API about the lists whose outcome is not known, as every run does before it reads anything.
+
+    Ends with 7 if some stay held.
+    """
+    from target_amplemarket.runner import settle_outbox
+
+    recovered = settle_outbox(_settings(config))
+    for each in recovered:
+        click.echo(f"{each.verdict.value}: {each.entry.intent.name} ({each.entry.leads.num_rows:,} leads)")
+    if not recovered:
+        click.echo("no list is without an outcome")
+    if alarms := [each.alarm for each in recovered if each.alarm]:
+        raise ListsHeld("; ".join(alarms))
+    if held := [each for each in recovered if each.verdict.value == "held"]:
+        raise ListsHeld(f"{len(held)} lists are still held; look for the markers in the account, then use `resolve`")
+
+
+@click.command()
+@click.argument("marker")
+@click.option("--as", "verdict", type=click.Choice(["sent", "absent"]), required=True, help="What the account shows.")
+@click.option("--config", multiple=True, callback=_read_config, help="The target's settings file, or ENV.")
+def resolve(marker: str, verdict: str, config: _ConfigInput) -> None:
+    """Settle the held list with MARKER in its name as you found it in the account.
+
+    `sent`: it is there; its people are never sent again. `absent`: it is not; they may be sent when their records are
+    read again.
+    """
+    from target_amplemarket.results.recovery import Verdict
+    from target_amplemarket.runner import resolve_list
+
+    settled = resolve_list(_settings(config), marker.strip("[]"), Verdict(verdict))
+    click.echo(f"{settled.verdict.value}: {settled.entry.intent.name} ({settled.entry.leads.num_rows:,} leads)")
+
+
+def _settings(config: _ConfigInput) -> Settings:
+    return TargetAmplemarket(config=config.config, parse_env_config=config.parse_env, setup_mapper=False).settings
 
 
 def _show_status(found: FolderStatus) -> None:

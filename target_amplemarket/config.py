@@ -132,6 +132,14 @@ class Settings:
     max_in_flight: int = _setting(4, _integer(1, 32), "Lists being sent at once.")
     requests_per_minute: int = _setting(450, _integer(1, 100_000), "One budget for all calls.")
     request_timeout_seconds: int = _setting(120, _integer(1, 3_600), "Total deadline of one call.")
+    settle_seconds: int = _setting(
+        180, _integer(0, 86_400), "How long to wait before asking whether a list without an answer arrived."
+    )
+    on_unknown: str = _setting(
+        "hold",
+        _choice("hold", "resend", "assume_sent"),
+        "When the API cannot say whether a list arrived: keep it open, send it again, or count it as sent.",
+    )
     validate_records: bool = _setting(
         False,
         _FLAG,

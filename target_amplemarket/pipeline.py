@@ -62,6 +62,8 @@ class Pipeline:
     books: Books = field(default_factory=Books)
     watermark: Watermark = field(default_factory=Watermark)
     mappings: dict[str, StreamMapping] = field(default_factory=dict)
+    alarms: list[str] = field(default_factory=list)
+    resent: list[str] = field(default_factory=list)
     _mapped_schemas: dict[str, Stream] = field(default_factory=dict)
     _known_owners: Collection[str] | None = None
     _fallen_back: bool = False
@@ -235,10 +237,12 @@ class Pipeline:
         for file_name in delivery.outbox_files:
             self.outbox.remove(file_name)
         self._enter_lists(delivery)
+        self.alarms.extend(delivery.alarms)
+        self.resent.extend(delivery.resent)
         if delivery.stop is not None:
             self.stop.event.set()
             raise delivery.stop
-        if delivery.settled_lead_count == lead_list.leads.num_rows:
+        if delivery.is_settled:
             self.watermark.release(lead_list.number)
             self._flush_rows()
             self._release_state()
@@ -258,7 +262,7 @@ class Pipeline:
                     lead_count=part.lead_list.leads.num_rows,
                     list_id=accepted.list_id if accepted else None,
                     url=accepted.url if accepted else None,
-                    status=(Status.ACCEPTED if accepted else Status.HELD).value,
+                    status=(Status.HELD if part.is_held else Status.ACCEPTED).value,
                 )
             )
 
@@ -287,6 +291,8 @@ class Pipeline:
         if self.stop.signal_number is not None and self.books.record_count != self.books.row_count:
             raise Stopped(self.stop.signal_number)
         self.books.close()
+        if self.alarms:
+            raise ListsHeld("; ".join(self.alarms))
         if held := self.books.by_status().get(Status.HELD.value):
             raise ListsHeld(
                 f"{held:,} records belong to people in lists that are held: nobody can tell whether these arrived. "

@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from target_amplemarket.clock import Clock, SystemClock
 from target_amplemarket.config import Settings
-from target_amplemarket.delivery.deliver import Sender
+from target_amplemarket.delivery.deliver import Sender, alarm_text
 from target_amplemarket.delivery.in_flight import InFlight
 from target_amplemarket.delivery.limiter import Limiter
 from target_amplemarket.delivery.outbox import Outbox
-from target_amplemarket.errors import AmplemarketError
+from target_amplemarket.errors import AmplemarketError, ListsHeld, SettingsError
 from target_amplemarket.leads.map_block import Rules
 from target_amplemarket.lists.grouping import ListRules, OpenLists
 from target_amplemarket.lists.lead_list import LeadList, make_marker
 from target_amplemarket.pipeline import Pipeline
+from target_amplemarket.results.history import resent_since
 from target_amplemarket.results.ledger import folder_key, known_people
+from target_amplemarket.results.recovery import Recovered, Recovery, Verdict
 from target_amplemarket.results.rows import RowMaker
 from target_amplemarket.results.state_log import StateLog
 from target_amplemarket.results.summary import RunSummary, summarise, write_summary
 from target_amplemarket.results.writer import ResultsWriter
 from target_amplemarket.services import SERVICES
-from target_amplemarket.services.protocol import ListRequest, Service
+from target_amplemarket.services.protocol import Found, ListRequest, Service
 from target_amplemarket.singer.arrow_run import ArrowRun
 from target_amplemarket.singer.messages import Message
 from target_amplemarket.singer.stop import StopRequest
@@ -38,6 +41,10 @@ from target_amplemarket.storage.durable import Folder
 from target_amplemarket.storage.lock import locked
 
 PACKAGE: Final = "target-amplemarket"
+AUDITED: Final = timedelta(days=7)
+"""For how long a list that was sent again is looked for."""
+
+LOGGER: Final = logging.getLogger(PACKAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,39 @@ def execute(
     Raises:
         AmplemarketError: Whatever stopped the run, after the summary was written.
     """
-    clock = clock or SystemClock()
+    with _open_run(settings, clock or SystemClock(), service) as run:
+        return run.execute(given, report)
+
+
+def settle_outbox(settings: Settings, *, clock: Clock | None = None, service: Service | None = None) -> list[Recovered]:
+    """Settle what earlier runs left in the outbox, and nothing else; what every run does first.
+
+    Raises:
+        AmplemarketError: The folder is held by a run, or its files cannot be read or written.
+    """
+    with _open_run(settings, clock or SystemClock(), service) as run:
+        return run.recover(Outbox(run.folder, run.run_id))
+
+
+def resolve_list(settings: Settings, marker: str, verdict: Verdict, *, clock: Clock | None = None) -> Recovered:
+    """Settle one held list as a person says who has looked for it in the account.
+
+    Raises:
+        SettingsError: No list with this marker is held.
+        AmplemarketError: The folder is held by a run, or its files cannot be read or written.
+    """
+    with _open_run(settings, clock or SystemClock(), None) as run:
+        outbox = Outbox(run.folder, run.run_id)
+        entries = [entry for entry in outbox.entries() if entry.intent.marker == marker]
+        if not entries:
+            raise SettingsError(f"no list with the marker {marker} is held; `status` shows those that are")
+        recovery = Recovery(run.folder, outbox, settings.results_record, run.clock)
+        return recovery.resolve(entries[0], verdict)
+
+
+@contextlib.contextmanager
+def _open_run(settings: Settings, clock: Clock, service: Service | None) -> Iterator[_Run]:
+    """Lock the folder, take signals, open the service."""
     folder = Folder(Path(settings.results_path))
     stop = StopRequest()
     try:
@@ -86,8 +125,7 @@ def execute(
             folder.remove_temporary_files()
             with contextlib.closing(service):
                 started_at = clock.now()
-                run = _Run(settings, folder, make_run_id(started_at), started_at, clock, stop, limiter, service)
-                return run.execute(given, report)
+                yield _Run(settings, folder, make_run_id(started_at), started_at, clock, stop, limiter, service)
     finally:
         stop.close()
 
@@ -106,11 +144,15 @@ class _Run:
     service: Service
 
     def execute(self, given: Input, report: Callable[[RunSummary], None]) -> RunSummary:
-        """Run to the end, sum up however it ended, then raise what stopped it."""
-        pipeline = self._assemble(given)
+        """Settle what earlier runs left, run to the end, sum up however it ended, then raise what stopped it."""
+        outbox = Outbox(self.folder, self.run_id)
+        recovered = self.recover(outbox)
+        pipeline = self._assemble(given, outbox)
+        pipeline.alarms.extend(each.alarm for each in recovered if each.alarm)
         under_way = self._summary(pipeline, ended_at=None, exit_code=None, end="under way, or killed")
         write_summary(self.folder, under_way)
         failure = _failure_of(lambda: pipeline.run(given.messages(self.stop)))
+        failure = failure or _failure_of(lambda: self._audit(pipeline.resent))
         ended_at, exit_code = self.clock.now(), _exit_code(failure)
         ended = self._summary(pipeline, ended_at=ended_at, exit_code=exit_code, end=_end(failure))
         failure = failure or _failure_of(lambda: write_summary(self.folder, ended))
@@ -119,9 +161,33 @@ class _Run:
             raise failure
         return ended
 
-    def _assemble(self, given: Input) -> Pipeline:
+    def recover(self, outbox: Outbox) -> list[Recovered]:
+        """Settle what earlier runs left in the outbox."""
+        recovery = Recovery(self.folder, outbox, self.settings.results_record, self.clock)
+        settle_s, on_unknown = self.settings.settle_seconds, self.settings.on_unknown
+        recovered = recovery.recover(self.service, self.stop.event, settle_s=settle_s, on_unknown=on_unknown)
+        for each in recovered:
+            LOGGER.info("list `%s` of run %s: %s", each.entry.intent.name, each.entry.intent.run_id, each.verdict.value)
+        return recovered
+
+    def _audit(self, resent: list[str]) -> None:
+        """Lists that were sent again must be there once: a server may have committed later than anybody waited.
+
+        Raises:
+            ListsHeld: Some are there more than once; it names them.
+        """
+        markers = {*resent, *resent_since(self.folder.path, self.started_at - AUDITED)}
+        answers = {marker: self.service.confirm(marker) for marker in sorted(markers)}
+        alarms = [
+            alarm_text(marker, answer.list_ids)
+            for marker, answer in answers.items()
+            if isinstance(answer, Found) and len(answer.list_ids) > 1
+        ]
+        if alarms:
+            raise ListsHeld("; ".join(alarms))
+
+    def _assemble(self, given: Input, outbox: Outbox) -> Pipeline:
         settings, numbers = self.settings, itertools.count(1)
-        outbox = Outbox(self.folder, self.run_id)
         by_version = settings.load_method == "append-only"
         fingerprint_key = folder_key(self.folder)
         keep_records = settings.results_record != "none"
@@ -161,6 +227,8 @@ class _Run:
             stop=self.stop.event,
             request_for=self._request,
             make_marker=make_marker,
+            settle_s=self.settings.settle_seconds,
+            on_unknown=self.settings.on_unknown,
         )
 
     def _request(self, lead_list: LeadList) -> ListRequest:
@@ -188,6 +256,7 @@ class _Run:
             end=end,
             states_emitted=pipeline.state_log.emitted_count,
             requests=dict(self.service.requests),
+            resent=pipeline.resent,
         )
 
 

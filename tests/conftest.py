@@ -28,6 +28,7 @@ def settings(sandbox: RunningSandbox, tmp_path: Path) -> dict[str, Any]:
         "base_url": sandbox.url,
         "results_path": str(tmp_path / "results"),
         "requests_per_minute": 100_000,
+        "settle_seconds": 0,
     }
 
 

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from target_amplemarket import read_results
 from target_amplemarket.config import read_settings
 from target_amplemarket.errors import (
     ApiUnreachable,
@@ -167,13 +168,26 @@ def test_a_wrong_key_stops_the_run(run: Any, sandbox: RunningSandbox) -> None:
     assert not sandbox.log()
 
 
-@pytest.mark.parametrize(
-    "fault", ["server_error_after_commit:times=1", "server_error:status=502,times=1,endpoint=POST /lead-lists"]
-)
-def test_a_list_whose_answer_says_nothing_is_held_neither_resent_nor_forgotten(
+LOST_AFTER_COMMIT = "server_error_after_commit:status=502,times=1"
+LOST_BEFORE_COMMIT = "server_error:status=502,times=1,endpoint=POST /lead-lists"
+
+
+@pytest.mark.parametrize("fault", [LOST_AFTER_COMMIT, LOST_BEFORE_COMMIT, "reset_after_commit:times=1"])
+def test_a_list_whose_answer_was_lost_is_looked_for_and_is_there_exactly_once(
     run: Any, sandbox: RunningSandbox, fault: str
 ) -> None:
     sandbox.set(faults=[fault])
+    ran = run([*contacts(5), state({"at": 5})])
+    assert ran.error is None
+    assert ran.statuses == ["accepted"] * 5
+    assert ran.column("list_id") == [sandbox.log()[0].id] * 5
+    assert len(leads_of(sandbox)) == 5
+    assert ran.states == ['{"at": 5}']
+
+
+@pytest.mark.parametrize("fault", [LOST_AFTER_COMMIT, LOST_BEFORE_COMMIT])
+def test_a_list_that_cannot_be_asked_about_is_held_until_it_can(run: Any, sandbox: RunningSandbox, fault: str) -> None:
+    sandbox.set(faults=[fault, "listing_error:status=403"])
     messages = [*contacts(5), state({"at": 5})]
     ran = run(messages)
     assert isinstance(ran.error, ListsHeld)
@@ -182,11 +196,75 @@ def test_a_list_whose_answer_says_nothing_is_held_neither_resent_nor_forgotten(
     assert ran.states == []
     committed = len(sandbox.log())
     again = run([*messages, *contacts(2, first=6)])
-    assert again.error is not None
-    assert again.error.exit_code == 7
+    assert isinstance(again.error, ListsHeld)
     assert again.statuses == ["held"] * 5 + ["accepted"] * 2, "new people are sent all the same"
     assert again.states == []
     assert len(sandbox.log()) == committed + 1
+
+    sandbox.set(faults=[])
+    healed = run([*messages, *contacts(2, first=6), state({"at": 7})])
+    assert healed.error is None
+    assert healed.states[-1] == '{"at": 7}'
+    assert len(leads_of(sandbox)) == 7, "everybody exactly once"
+    first = read_results(ran.results_path, run=ran.summary.run_id)
+    was_there = fault == LOST_AFTER_COMMIT
+    assert set(first.column("status").to_pylist()) == {"accepted" if was_there else "rejected"}
+    assert first.num_rows == 5
+    assert healed.statuses[:5] == ["duplicate" if was_there else "accepted"] * 5
+
+
+@pytest.mark.parametrize(("on_unknown", "committed"), [("resend", 2), ("assume_sent", 1)])
+def test_what_cannot_be_asked_about_goes_as_the_settings_say(
+    run: Any, sandbox: RunningSandbox, on_unknown: str, committed: int
+) -> None:
+    sandbox.set(faults=[LOST_AFTER_COMMIT, "listing_error:status=403"])
+    ran = run([*contacts(5), state({"at": 5})], on_unknown=on_unknown)
+    assert ran.error is None
+    assert ran.statuses == ["accepted"] * 5
+    assert ran.states == ['{"at": 5}']
+    assert len(sandbox.log()) == committed, "resend takes the risk of sending twice, and says so in its name"
+    assert set(ran.column("reason")) == {None if on_unknown == "resend" else "outcome_unknown"}
+
+
+def test_a_run_killed_between_sending_and_recording_sends_nobody_twice(
+    run: Any, sandbox: RunningSandbox, settings: dict[str, Any]
+) -> None:
+    """What a kill leaves behind: an outbox file, no result rows, a server that has the list."""
+    sandbox.set(faults=[LOST_AFTER_COMMIT, "listing_error:status=403"])
+    messages = [*contacts(5), state({"at": 5})]
+    killed = run(messages)
+    for file in (killed.results_path / "results" / killed.summary.run_id).iterdir():
+        file.unlink()
+    sandbox.set(faults=[])
+    healed = run(messages)
+    assert healed.error is None
+    assert healed.statuses == ["duplicate"] * 5
+    assert len(leads_of(sandbox)) == 5
+    recorded = read_results(killed.results_path, run=killed.summary.run_id)
+    assert recorded.column("status").to_pylist() == ["accepted"] * 5
+    assert not list((killed.results_path / "outbox").iterdir())
+
+
+@pytest.mark.parametrize("second", [LOST_AFTER_COMMIT, None])
+def test_a_list_that_is_there_twice_is_an_alarm(run: Any, sandbox: RunningSandbox, second: str | None) -> None:
+    """A server that commits later than anybody waited: not prevented, but found, in this run or in the next."""
+    sandbox.set(faults=["late_commit:seconds=60,times=1", *([second] if second else [])])
+
+    class LateClock(VirtualClock):
+        def sleep(self, duration_s: float, wake: Any = None) -> None:
+            if len(self.slept_s) == 2:
+                sandbox.advance(100)
+            super().sleep(duration_s, wake)
+
+    messages = contacts(3)
+    ran = run(messages, clock=LateClock() if second else VirtualClock())
+    if second is None:
+        assert ran.error is None, "it is not there yet"
+        sandbox.advance(100)
+        ran = run(messages, clock=VirtualClock())
+    assert isinstance(ran.error, ListsHeld)
+    assert "is in the account 2 times" in str(ran.error)
+    assert ran.error.exit_code == 7
 
 
 def test_an_api_that_cannot_be_reached_holds_nothing(run: Any, sandbox: RunningSandbox) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
@@ -15,10 +16,14 @@ import pyarrow.compute as pc
 from target_amplemarket.clock import Clock
 from target_amplemarket.delivery.limiter import Limiter
 from target_amplemarket.delivery.outbox import Outbox
+from target_amplemarket.delivery.reconcile import reconcile
 from target_amplemarket.errors import AmplemarketError, ApiUnreachable, ListsHeld, RefusedByApi, StorageError
 from target_amplemarket.lists.lead_list import LeadList
 from target_amplemarket.services.protocol import (
+    Absent,
     Accepted,
+    CannotAsk,
+    Found,
     ListRequest,
     NotSent,
     Outcome,
@@ -37,6 +42,9 @@ MAX_EXTRA_CALLS: Final = 102
 Enough for four bad leads in 10,000 wherever they stand: 1 + 2 + 12 x 4 splits.
 """
 
+MAX_UNANSWERED: Final = 3
+"""How often a list is sent that is certainly not there each time its answer was lost."""
+
 _FIRST_BACKOFF_S: Final = 1.0
 _LONGEST_BACKOFF_S: Final = 60.0
 
@@ -49,11 +57,18 @@ class Part:
         lead_list: Name and marker of the request, and just these leads, in request order.
         outcome: `Accepted`, `Unknown`, or `Refused` with one `LeadRefusal` per lead where the API named them.
         attempt: Which call of this list brought the outcome, from 1.
+        is_assumed_sent: The outcome is unknown, and the settings say to count it as sent.
     """
 
     lead_list: LeadList
     outcome: Accepted | Refused | Unknown
     attempt: int
+    is_assumed_sent: bool = False
+
+    @property
+    def is_held(self) -> bool:
+        """Nobody can tell whether these leads arrived."""
+        return isinstance(self.outcome, Unknown) and not self.is_assumed_sent
 
 
 @dataclass(slots=True)
@@ -65,12 +80,21 @@ class Delivery:
         parts: Every lead is in exactly one part, or unsent.
         stop: Why the run has to stop, if it has to; leads in no part were not sent.
         outbox_files: Intents that may be forgotten once the parts are recorded: all but those of held parts.
+        alarms: For people: lists that are in the account more than once.
+        resent: Markers of lists that were sent again after an answer was lost.
     """
 
     lead_list: LeadList
     parts: list[Part] = field(default_factory=list)
     stop: AmplemarketError | None = None
     outbox_files: list[str] = field(default_factory=list)
+    alarms: list[str] = field(default_factory=list)
+    resent: list[str] = field(default_factory=list)
+
+    @property
+    def is_settled(self) -> bool:
+        """Every lead has come to an end that is known."""
+        return self.settled_lead_count == self.lead_list.leads.num_rows and not any(p.is_held for p in self.parts)
 
     @property
     def settled_lead_count(self) -> int:
@@ -89,50 +113,86 @@ class Sender:
     stop: threading.Event
     request_for: Callable[[LeadList], ListRequest]
     make_marker: Callable[[], str]
+    settle_s: float = 180.0
+    on_unknown: str = "hold"
 
 
-def deliver(lead_list: LeadList, sender: Sender) -> Delivery:
+Settling = Callable[[], AbstractContextManager[object]]
+"""Entered while a list waits for its question to be asked, so that others may take its place."""
+
+
+def deliver(lead_list: LeadList, sender: Sender, settling: Settling = nullcontext) -> Delivery:
     """Send one list until each of its leads has come to an end, or the run has to stop.
+
+    Steps of docs/explanation/delivery.md: D2 to D5.
 
     Never raises for what the API or the storage does: a storage fault is the delivery's `stop`, so that what was
     accepted before it is recorded all the same.
     """
-    delivery = Delivery(lead_list)
-    pending = deque([lead_list])
-    extra_calls_left = MAX_EXTRA_CALLS
-    calls = 0
-    while pending and delivery.stop is None and not sender.stop.is_set():
-        current = pending.popleft()
+    course = _Course(sender, settling, Delivery(lead_list), deque([lead_list]))
+    while course.pending and course.delivery.stop is None and not sender.stop.is_set():
+        course.step(course.pending.popleft())
+    return course.delivery
+
+
+@dataclass(slots=True)
+class _Course:
+    """How far the delivery of one list has come."""
+
+    sender: Sender
+    settling: Settling
+    delivery: Delivery
+    pending: deque[LeadList]
+    calls: int = 0
+    unanswered: int = 0
+    extra_calls_left: int = MAX_EXTRA_CALLS
+
+    def step(self, current: LeadList) -> None:
+        """Send a list, or what is left of it, and take what comes of it."""
         try:
-            outcome, tries = _send_patiently(current, sender, delivery)
+            outcome, tries, file_name = _send_patiently(current, self.sender, self.delivery)
         except StorageError as error:
-            delivery.stop = error
-            break
-        calls += tries
+            self.delivery.stop = error
+            return
+        self.calls += tries
         match outcome:
-            case Refused(kind=RefusalKind.LEADS):
-                pending.extendleft(_evict(current, outcome, calls, delivery))
-            case Refused(kind=RefusalKind.REQUEST | RefusalKind.TOO_LARGE) if current.leads.num_rows > 1:
-                extra_calls_left -= 2
-                if extra_calls_left < 0:
-                    delivery.stop = RefusedByApi(_stop_text(outcome))
-                else:
-                    pending.extendleft(reversed(_halves(current, sender)))
-            case Accepted() | Refused(kind=RefusalKind.REQUEST | RefusalKind.TOO_LARGE):
-                delivery.parts.append(Part(current, outcome, calls))
-            case Unknown():
-                delivery.parts.append(Part(current, outcome, calls))
-                delivery.stop = ListsHeld(_held_text(current))
+            case Accepted():
+                self.delivery.parts.append(Part(current, outcome, self.calls))
             case Refused():
-                delivery.stop = RefusedByApi(_stop_text(outcome))
+                self._take_refusal(current, outcome)
+            case Unknown():
+                self._take_unknown(current, outcome, file_name)
+            case NotSent() if not self.sender.stop.is_set():
+                self.delivery.stop = ApiUnreachable(_unreachable_text(outcome))
             case NotSent():
-                delivery.stop = None if sender.stop.is_set() else ApiUnreachable(_unreachable_text(outcome))
+                pass
             case _:
                 assert_never(outcome)
-    return delivery
+
+    def _take_refusal(self, current: LeadList, refused: Refused) -> None:
+        match refused.kind:
+            case RefusalKind.LEADS:
+                self.pending.extendleft(_evict(current, refused, self.calls, self.delivery))
+            case RefusalKind.REQUEST | RefusalKind.TOO_LARGE if current.leads.num_rows == 1:
+                self.delivery.parts.append(Part(current, refused, self.calls))
+            case RefusalKind.REQUEST | RefusalKind.TOO_LARGE if self.extra_calls_left >= 2:  # halves
+                self.extra_calls_left -= 2
+                self.pending.extendleft(reversed(_halves(current, self.sender)))
+            case _:
+                self.delivery.stop = RefusedByApi(_stop_text(refused))
+
+    def _take_unknown(self, current: LeadList, outcome: Unknown, file_name: str) -> None:
+        self.unanswered += 1
+        with self.settling():
+            is_absent = _ask(current, outcome, self.calls, file_name, self.sender, self.delivery)
+        if is_absent and self.unanswered < MAX_UNANSWERED:
+            self.delivery.resent.append(current.marker)
+            self.pending.appendleft(current)
+        elif is_absent:
+            _hold(current, outcome, self.calls, file_name, self.delivery)
 
 
-def _send_patiently(lead_list: LeadList, sender: Sender, delivery: Delivery) -> tuple[Outcome, int]:
+def _send_patiently(lead_list: LeadList, sender: Sender, delivery: Delivery) -> tuple[Outcome, int, str]:
     """Outbox first, then the call; again only while it is certain that nothing arrived."""
     body = sender.service.encode(sender.request_for(lead_list), lead_list.leads)
     file_name = sender.outbox.write(lead_list, body)
@@ -147,7 +207,45 @@ def _send_patiently(lead_list: LeadList, sender: Sender, delivery: Delivery) -> 
     # The rest of a list has the file name that the whole had, so an answer to the whole says nothing of the rest.
     others = [name for name in delivery.outbox_files if name != file_name]
     delivery.outbox_files = others if isinstance(outcome, Unknown) else [*others, file_name]
-    return _usable(outcome, lead_list.leads.num_rows), tries
+    return _usable(outcome, lead_list.leads.num_rows), tries, file_name
+
+
+def _ask(current: LeadList, outcome: Unknown, calls: int, file_name: str, sender: Sender, delivery: Delivery) -> bool:
+    """Settle, then ask; returns whether the list is certainly not there and may be sent again."""
+    markers = [current.marker]
+    answers = reconcile(markers, sender.service, sender.clock, sender.stop, settle_s=sender.settle_s)
+    match answers[current.marker]:
+        case Found(list_ids=list_ids, urls=urls):
+            delivery.parts.append(Part(current, Accepted(list_ids[0], urls[0], None), calls))
+            delivery.outbox_files.append(file_name)
+            if len(list_ids) > 1:
+                delivery.alarms.append(alarm_text(current.marker, list_ids))
+            return False
+        case Absent():
+            return True
+        case CannotAsk() if sender.on_unknown == "resend" and not sender.stop.is_set():
+            return True
+        case CannotAsk() if sender.on_unknown == "assume_sent":
+            delivery.parts.append(Part(current, outcome, calls, is_assumed_sent=True))
+            delivery.outbox_files.append(file_name)
+            return False
+        case CannotAsk():
+            _hold(current, outcome, calls, file_name, delivery)
+            return False
+        case never:
+            assert_never(never)
+
+
+def _hold(current: LeadList, outcome: Unknown, calls: int, file_name: str, delivery: Delivery) -> None:
+    """Neither resent nor forgotten: the outbox file stays. Where asking fails, sending more is not wise either."""
+    delivery.outbox_files = [name for name in delivery.outbox_files if name != file_name]
+    delivery.parts.append(Part(current, outcome, calls))
+    delivery.stop = ListsHeld(_held_text(current))
+
+
+def alarm_text(marker: str, list_ids: Collection[str]) -> str:
+    """For people: a list was created more than once."""
+    return f"list [{marker}] is in the account {len(list_ids)} times ({', '.join(list_ids)}): remove all but one there"
 
 
 def _wait(outcome: NotSent, tries: int, sender: Sender) -> None:

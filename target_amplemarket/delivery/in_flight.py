@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import Final
 
 from target_amplemarket.delivery.deliver import Delivery, Sender, deliver
 from target_amplemarket.lists.lead_list import LeadList
 
+MAX_SETTLING: Final = 16
+"""How many lists may wait for their question to be asked, beside those being sent; bounds memory."""
+
 
 class InFlight:
-    """At most `most` lists at once.
+    """At most `most` lists being sent at once; lists that wait for an answer by asking give their place up.
 
     Args:
         sender: Shared by all of them.
@@ -20,17 +26,49 @@ class InFlight:
     def __init__(self, sender: Sender, most: int) -> None:
         self._sender = sender
         self._most = most
-        self._threads = ThreadPoolExecutor(most, thread_name_prefix="delivery")
+        self._threads = ThreadPoolExecutor(most + MAX_SETTLING, thread_name_prefix="delivery")
         self._under_way: set[Future[Delivery]] = set()
+        self._slots = threading.Semaphore(most)
+        self._settling_count = 0
+        self._counting = threading.Lock()
+        self._changed = threading.Event()
 
     def submit(self, lead_list: LeadList) -> Iterator[Delivery]:
         """Start sending a list; when all places are taken, wait for one and yield what finished meanwhile.
 
         The list goes out once the iterator has been read to its end, so that what is yielded can still forbid it.
         """
-        while len(self._under_way) >= self._most:
-            yield from self._take(wait(self._under_way, return_when=FIRST_COMPLETED).done)
-        self._under_way.add(self._threads.submit(deliver, lead_list, self._sender))
+        while not self._has_place():
+            self._changed.wait()
+            self._changed.clear()
+            yield from self.finished()
+        future = self._threads.submit(self._deliver, lead_list)
+        self._under_way.add(future)
+        future.add_done_callback(lambda _: self._changed.set())
+
+    def _has_place(self) -> bool:
+        with self._counting:
+            sending = len(self._under_way) - self._settling_count
+        return sending < self._most and len(self._under_way) < self._most + MAX_SETTLING
+
+    def _deliver(self, lead_list: LeadList) -> Delivery:
+        with self._slots:
+            return deliver(lead_list, self._sender, self._settling)
+
+    @contextmanager
+    def _settling(self) -> Iterator[None]:
+        self._count_settling(1)
+        self._slots.release()
+        try:
+            yield
+        finally:
+            self._slots.acquire()
+            self._count_settling(-1)
+
+    def _count_settling(self, change: int) -> None:
+        with self._counting:
+            self._settling_count += change
+        self._changed.set()
 
     @property
     def is_busy(self) -> bool:

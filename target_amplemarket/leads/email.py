@@ -40,7 +40,7 @@ _PLACEHOLDER_ADDRESSES = """
 none@none.com none@none.none no@no.com no@none.com na@na.com na@na.na n/a@n/a.com null@null.com undefined@undefined.com
 unknown@unknown unknown@unknown.com noemail@noemail.com noemail@noemail.none no-email@no-email.com no_email@noemail.com
 no@email.com noemail@email.com noemail@none.com notavailable@notavailable.com notprovided@notprovided.com
-test@test.com email@email.com a@a.com abc@abc.com asdf@asdf.com
+email_not_unlocked@domain.com test@test.com email@email.com a@a.com abc@abc.com asdf@asdf.com
 """
 PLACEHOLDER_ADDRESSES = frozenset(_PLACEHOLDER_ADDRESSES.split())
 

@@ -67,3 +67,4 @@ class Reason(StrEnum):
     ALREADY_SENT = "already_sent"
     REFUSED_BY_API = "refused_by_api"
     OUTCOME_UNKNOWN = "outcome_unknown"
+    NOT_SENT = "not_sent"

@@ -31,6 +31,7 @@ class PastRun(msgspec.Struct, frozen=True):
     left: int
     statuses: dict[str, int]
     lists: list[dict[str, object]]
+    resent: list[str] = []
 
 
 def past_runs(folder: Path) -> list[PastRun]:
@@ -44,8 +45,19 @@ def past_runs(folder: Path) -> list[PastRun]:
     return list(_read_runs(folder))
 
 
-def _read_runs(folder: Path) -> Iterator[PastRun]:
+def resent_since(folder: Path, since: datetime) -> list[str]:
+    """Markers of lists that runs since then sent again after an answer was lost.
+
+    Raises:
+        StorageError: A summary is damaged.
+    """
+    return [marker for run in _read_runs(folder, since) for marker in run.resent]
+
+
+def _read_runs(folder: Path, since: datetime = datetime.min) -> Iterator[PastRun]:  # noqa: DTZ901  # before any name
     for file in sorted((folder / "runs").glob("*.json")):
+        if file.name < f"{since:%Y%m%d}":  # run ids begin with the date
+            continue
         try:
             yield msgspec.json.decode(file.read_bytes(), type=PastRun)
         except (OSError, msgspec.MsgspecError):

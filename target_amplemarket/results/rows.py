@@ -77,6 +77,11 @@ class RowMaker:
             case Refused():
                 status = Status.REJECTED
                 columns |= _refused(part.outcome, count)
+            case Unknown() if part.is_assumed_sent:
+                status = Status.ACCEPTED
+                columns |= {name: _array(leads, name) for name in ("field", *_FINGERPRINTS)}
+                columns["reason"] = _repeat(Reason.OUTCOME_UNKNOWN.value, count)
+                columns["detail"] = _repeat("nobody could tell; counted as sent, as `on_unknown` says", count)
             case Unknown(reason=reason):
                 status = Status.HELD
                 columns |= {name: _array(leads, name) for name in _FINGERPRINTS}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +24,8 @@ class RunSummary:
         left: Records read that have no result row yet; the next run reads them again.
         exit_code: None while the run is under way, or if it was killed.
         end: Why it ended, for people.
+        resent: Markers of lists that were sent again after an answer was lost; later runs look whether they are there
+            more than once.
     """
 
     run_id: str
@@ -42,6 +44,7 @@ class RunSummary:
     reasons: dict[str, dict[str, int]]
     streams: dict[str, dict[str, Any]]
     lists: list[dict[str, Any]]
+    resent: list[str]
 
     @property
     def duration_s(self) -> float:
@@ -62,6 +65,7 @@ def summarise(
     end: str,
     states_emitted: int,
     requests: dict[str, int],
+    resent: Sequence[str] = (),
 ) -> RunSummary:
     """Put a run's counts together."""
     streams = {
@@ -85,6 +89,7 @@ def summarise(
         reasons=books.by_reason(),
         streams=streams,
         lists=[asdict(entry) for entry in books.lists],
+        resent=list(resent),
     )
 
 

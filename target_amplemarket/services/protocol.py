@@ -41,7 +41,7 @@ class Accepted:
 
     list_id: str
     url: str | None
-    http_status: int
+    http_status: int | None  # None where the list was found by asking
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ GOLDEN = closed(
             status={"enum": ["accepted", "held"]},
         ),
     },
+    resent={"type": "array", "items": {"type": "string"}},
 )
 
 
