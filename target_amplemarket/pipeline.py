@@ -315,6 +315,4 @@ def _describe(stream: str, mapping: StreamMapping) -> None:
             name,
         )
     for source in mapping.unknown:
-        LOGGER.warning(
-            "stream `%s`: `field_mapping` names `%s`, which the stream does not have", name, printable(source)
-        )
+        LOGGER.warning("stream `%s`: the settings name `%s`, which the stream does not have", name, printable(source))

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -24,6 +24,7 @@ from target_amplemarket.leads.map_block import Rules
 from target_amplemarket.lists.grouping import ListRules, OpenLists
 from target_amplemarket.lists.lead_list import LeadList, make_marker
 from target_amplemarket.pipeline import Pipeline
+from target_amplemarket.results.account import check_account
 from target_amplemarket.results.history import resent_since
 from target_amplemarket.results.ledger import folder_key, known_people
 from target_amplemarket.results.recovery import Recovered, Recovery, Verdict
@@ -163,6 +164,8 @@ class _Run:
 
     def recover(self, outbox: Outbox) -> list[Recovered]:
         """Settle what earlier runs left in the outbox."""
+        if self.folder.names("outbox/*.arrow"):
+            self._check_account()
         recovery = Recovery(self.folder, outbox, self.settings.results_record, self.clock)
         settle_s, on_unknown = self.settings.settle_seconds, self.settings.on_unknown
         recovered = recovery.recover(self.service, self.stop.event, settle_s=settle_s, on_unknown=on_unknown)
@@ -204,11 +207,18 @@ class _Run:
             writer=ResultsWriter(self.folder, self.run_id, number=lambda: next(numbers)),
             row_maker=RowMaker(self.run_id, settings.results_record),
             state_log=StateLog(self.folder, self.run_id),
-            list_owners=self.service.owners,
+            list_owners=self._list_owners,
             emit=given.emit,
             clock=self.clock,
             stop=self.stop,
         )
+
+    def _check_account(self) -> None:
+        check_account(self.folder, self.settings.service, self.service.account())
+
+    def _list_owners(self) -> Collection[str]:
+        self._check_account()
+        return self.service.owners()
 
     def _list_rules(self) -> ListRules:
         return ListRules(

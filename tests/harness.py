@@ -86,6 +86,8 @@ def run_singer(
         given = Input(read, lambda value: states.append(value.decode()))
         execute(read_settings(settings), given, report=summaries.append, clock=clock)
     except AmplemarketError as stopped:
+        if not summaries:  # before the run began
+            raise
         error = stopped
     path = Path(settings["results_path"])
     summary = summaries[0]

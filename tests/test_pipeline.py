@@ -19,10 +19,11 @@ from target_amplemarket.errors import (
     MissingKey,
     RecordBeforeSchema,
     RefusedByApi,
+    SettingsError,
     Stopped,
 )
 from target_amplemarket.runner import Input, execute
-from target_amplemarket.sandbox import RunningSandbox
+from target_amplemarket.sandbox import RunningSandbox, Switches
 from target_amplemarket.singer.lines import read_lines
 from target_amplemarket.singer.messages import read_messages
 from tests.harness import VirtualClock, as_bytes, contacts, leads_of, record, run_singer, schema, state
@@ -431,3 +432,32 @@ def test_a_stop_after_the_input_has_ended_leaves_unsent_lists_to_the_next_run(
     assert caught.value.exit_code == 143
     assert not sandbox.log()
     assert run_singer(contacts(2), settings).statuses == ["accepted"] * 2
+
+
+def test_a_results_folder_serves_one_account(run: Any, sandbox: RunningSandbox) -> None:
+    """People sent in one account are not thereby sent in another."""
+    assert run(contacts(1)).error is None
+    sandbox.reset(Switches(seed=7, users=("dana@northwind.example",), requests_per_minute=0))
+    other = run(contacts(2))
+    assert isinstance(other.error, SettingsError)
+    assert other.error.exit_code == 2
+    assert "belongs to another account" in str(other.error)
+    assert not sandbox.log()
+
+
+def test_fields_that_the_settings_name_and_a_stream_does_not_have_are_said(
+    run: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(contacts(1), owner_field="ownr", extra_fields=["scor"], field_mapping={"contacts": {"title": "titel"}})
+    for name in ("ownr", "scor", "titel"):
+        assert any(f"`{name}`, which the stream does not have" in message for message in caplog.messages)
+
+
+def test_another_account_is_not_asked_about_the_lists_of_this_one(run: Any, sandbox: RunningSandbox) -> None:
+    """It would say that they are absent, and they would be sent a second time."""
+    sandbox.set(faults=[LOST_AFTER_COMMIT, "listing_error:status=403"])
+    assert isinstance(run(contacts(3)).error, ListsHeld)
+    sandbox.reset(Switches(seed=7, users=("dana@northwind.example",), requests_per_minute=0))
+    with pytest.raises(SettingsError, match="belongs to another account"):
+        run(contacts(3))
+    assert not [request for request in sandbox.requests() if request.path == "/lead-lists"]

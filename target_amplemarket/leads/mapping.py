@@ -80,13 +80,15 @@ def choose_mapping(
     sources = candidates(members)
     for name, dotted in overrides.items():
         sources[name] = tuple(_parse(text, top_level) for text in dotted)
+    named = [text for dotted in overrides.values() for text in dotted]
+    named += [text for text in extra_fields if text != "*"] + ([owner_field] if owner_field else [])
     extra = {".".join(path): path for path in _extra_paths(extra_fields, members, top_level) if not _is_of_sdk(path)}
     return StreamMapping(
         sources=sources,
         extra={name: path for name, path in extra.items() if name not in LEAD_FIELDS},
         owner=_parse(owner_field, top_level) if owner_field else None,
         keys=key_properties,
-        unknown=tuple(text for dotted in overrides.values() for text in dotted if not _is_known(text, members)),
+        unknown=tuple(dict.fromkeys(text for text in named if not _is_known(text, members))),
     )
 
 
