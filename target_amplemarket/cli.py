@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 from singer_sdk.plugin_base import _ConfigInput
@@ -60,7 +61,20 @@ def make_cli() -> click.Group:
 
 def main() -> None:
     """Entry point of the console script."""
-    make_cli()(prog_name=TargetAmplemarket.name)
+    try:
+        make_cli()(prog_name=TargetAmplemarket.name)
+    except SystemExit as end:
+        if any(thread.name.startswith("delivery") for thread in threading.enumerate()):
+            _leave_at_once(end.code)
+        raise
+
+
+def _leave_at_once(code: str | int | None) -> NoReturn:
+    """After a signal, a call that never ends must not keep the process: what it sent is in the outbox."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code if isinstance(code, int) else 1)
 
 
 def _read_config(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> _ConfigInput:  # noqa: ARG001
@@ -231,7 +245,7 @@ def _show_run(console: Console, done: DemoRun) -> None:
     )
 
 
-@contextmanager
+@contextlib.contextmanager
 def _running_sandbox(**switches: Any) -> Iterator[Any]:  # the sandbox is imported lazily
     sandbox_package = _sandbox_package()
     with sandbox_package.running_sandbox(sandbox_package.Switches(**switches)) as running:

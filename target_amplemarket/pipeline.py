@@ -37,6 +37,12 @@ from target_amplemarket.singer.watermark import Watermark
 LOGGER: Final = logging.getLogger("target-amplemarket")
 
 _PROGRESS_EVERY_S: Final = 5.0
+_PATIENCE_AFTER_SIGNAL_S: Final = 25.0
+"""How long answers under way are awaited after a signal; schedulers commonly kill after 30."""
+
+_STATE_EVERY_S: Final = 1.0
+"""How long a STATE may wait for a newer one, unless a list was just recorded; each that leaves is a durable write."""
+
 _ROWS_WAIT_S: Final = 2.0
 """How long result rows that go with no list may wait for a STATE that they hold back."""
 
@@ -70,6 +76,8 @@ class Pipeline:
     _noted_versions: bool = False
     _rows_since_s: float = 0.0
     _progress_at_s: float = 0.0
+    _state_at_s: float = float("-inf")
+    _last_state: bytes | None = None
 
     def run(self, messages: Iterable[Message | ArrowRun]) -> None:
         """Take messages until they end; on return every record has a durable row and the last STATE has left.
@@ -204,7 +212,8 @@ class Pipeline:
         is_waited_for = self.watermark.waits and now_s - self._rows_since_s >= _ROWS_WAIT_S
         if self.writer.waiting_row_count >= ROWS_PER_FILE or (self.writer.waiting_row_count and is_waited_for):
             self._flush_rows()
-        self._release_state()
+        if now_s - self._state_at_s >= _STATE_EVERY_S:
+            self._release_state()
         self._report_progress(now_s)
 
     def _settle(self) -> None:
@@ -219,10 +228,14 @@ class Pipeline:
 
     def _record_under_way(self) -> None:
         """After a stop: no new list, but every answer that is still to come is recorded as far as that goes."""
-        while self.in_flight.is_busy:
+        end_s = self.clock.monotonic_s() + _PATIENCE_AFTER_SIGNAL_S
+        is_signal = self.stop.signal_number is not None
+        while self.in_flight.is_busy and (left_s := end_s - self.clock.monotonic_s()) > 0:
             with contextlib.suppress(Exception):  # what stopped the run first is what is reported
-                for delivery in self.in_flight.drain():
+                for delivery in self.in_flight.drain(most_s=left_s if is_signal else None):
                     self._record(delivery)
+        if self.in_flight.is_busy:
+            LOGGER.warning("lists are still without an answer after the signal; the next run asks for them")
         with contextlib.suppress(AmplemarketError):
             self._flush_rows()
             self._release_state()
@@ -272,7 +285,8 @@ class Pipeline:
 
     def _release_state(self) -> None:
         state = self.watermark.release_state()
-        if state is not None and not _is_empty(state.value):
+        if state is not None and state.value != self._last_state and not _is_empty(state.value):
+            self._last_state, self._state_at_s = state.value, self.clock.monotonic_s()
             self.state_log.append(state.value, state.record_no, self.books, self.clock.now())
             self.emit(state.value)
 

@@ -170,3 +170,33 @@ def _until(holds: Any, *, most_s: float = 20.0) -> None:
     while not holds():
         assert time.monotonic() < end, "it did not come to pass"
         time.sleep(0.02)
+
+
+def test_a_call_that_never_ends_does_not_keep_a_stopped_process(
+    settings: dict[str, Any], tmp_path: Path, sandbox: RunningSandbox
+) -> None:
+    """After a signal answers are awaited for 25 seconds; here the program is told to have less patience."""
+    path = tmp_path / "hang.json"
+    path.write_text(json.dumps(settings | {"batch_size_rows": 2}), encoding="utf-8")
+    sandbox.set(faults=["hang_after_commit:seconds=60,times=1"])
+    impatient = (
+        "import target_amplemarket.pipeline as p; p._PATIENCE_AFTER_SIGNAL_S = 0.5;"
+        "from target_amplemarket.cli import main; main()"
+    )
+    running = subprocess.Popen(
+        [sys.executable, "-c", impatient, "--config", path], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert running.stdin is not None
+    running.stdin.write(as_bytes([*contacts(2), state({"at": 2})]))
+    running.stdin.flush()
+    _until(lambda: len(leads_of(sandbox)) == 2)
+    running.send_signal(signal.SIGTERM)
+    out, err = running.communicate(timeout=20)
+    assert running.returncode == 143, err.decode()
+    assert out == b""
+    assert b"still without an answer" in err
+    sandbox.set(faults=[])
+    healed = run("--config", path, given=as_bytes([*contacts(2), state({"at": 2})]))
+    assert healed.stdout == b'{"at": 2}\n', healed.stderr.decode()
+    assert len(leads_of(sandbox)) == 2

@@ -206,7 +206,9 @@ def _send_patiently(lead_list: LeadList, sender: Sender, delivery: Delivery) -> 
         _wait(outcome, tries, sender)
     # The rest of a list has the file name that the whole had, so an answer to the whole says nothing of the rest.
     others = [name for name in delivery.outbox_files if name != file_name]
-    delivery.outbox_files = others if isinstance(outcome, Unknown) else [*others, file_name]
+    # Once an answer was lost, only an answer ends the question: a later call that never left does not.
+    is_open = isinstance(outcome, Unknown) or (isinstance(outcome, NotSent) and lead_list.marker in delivery.resent)
+    delivery.outbox_files = others if is_open else [*others, file_name]
     return _usable(outcome, lead_list.leads.num_rows), tries, file_name
 
 
@@ -225,7 +227,7 @@ def _ask(current: LeadList, outcome: Unknown, calls: int, file_name: str, sender
             return True
         case CannotAsk() if sender.on_unknown == "resend" and not sender.stop.is_set():
             return True
-        case CannotAsk() if sender.on_unknown == "assume_sent":
+        case CannotAsk() if sender.on_unknown == "assume_sent" and not sender.stop.is_set():
             delivery.parts.append(Part(current, outcome, calls, is_assumed_sent=True))
             delivery.outbox_files.append(file_name)
             return False

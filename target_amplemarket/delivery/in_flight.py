@@ -79,14 +79,17 @@ class InFlight:
         """What has finished by now."""
         yield from self._take({future for future in self._under_way if future.done()})
 
-    def drain(self) -> Iterator[Delivery]:
-        """Wait for everything that is under way."""
+    def drain(self, *, most_s: float | None = None) -> Iterator[Delivery]:
+        """Wait for everything that is under way, `most_s` seconds at most for each that finishes."""
         while self._under_way:
-            yield from self._take(wait(self._under_way, return_when=FIRST_COMPLETED).done)
+            done = wait(self._under_way, most_s, return_when=FIRST_COMPLETED).done
+            if not done:
+                return
+            yield from self._take(done)
 
     def close(self) -> None:
-        """Give the threads back; call `drain` before."""
-        self._threads.shutdown()
+        """Give the threads back; what is still under way is left to itself, with its outbox file as its witness."""
+        self._threads.shutdown(wait=not self._under_way, cancel_futures=True)
 
     def _take(self, done: set[Future[Delivery]]) -> Iterator[Delivery]:
         for future in done:

@@ -77,6 +77,8 @@ class Recovery:
         LOGGER.info("%s lists of earlier runs have no recorded answer: asking in %s s", len(entries), settle_s)
         markers = [entry.intent.marker for entry in entries]
         answers = reconcile(markers, service, self.clock, stop, settle_s=settle_s)
+        if stop.is_set():
+            on_unknown = "hold"  # a stop is no answer: the next run asks
         return [self._settle(entry, answers[entry.intent.marker], on_unknown) for entry in entries]
 
     def resolve(self, entry: OutboxEntry, verdict: Verdict) -> Recovered:
@@ -90,10 +92,10 @@ class Recovery:
         return self._count_as_sent(entry, Unknown("resolved"))
 
     def _forget_recorded(self, entry: OutboxEntry) -> bool:
-        """A crash between recording a list and removing its intent: the rows are there."""
+        """A crash between recording a list and removing its intent: every lead has a row that says its end."""
         rows = self._rows(entry)
-        recorded = _of_list(rows, entry).filter(pc.field("status") == Status.ACCEPTED.value)
-        if recorded.num_rows != entry.leads.num_rows:
+        is_open = pc.or_(_equals(rows, "status", Status.HELD), _equals(rows, "reason", Reason.NOT_SENT))
+        if pc.any(pc.invert(_is_among(entry.leads, rows.filter(pc.invert(is_open))))).as_py():
             return False
         self.outbox.remove(entry.file_name)
         return True
@@ -118,18 +120,21 @@ class Recovery:
         return Recovered(entry, Verdict.SENT)
 
     def _record(self, entry: OutboxEntry, part: Part) -> None:
-        """The list's rows become those of its outcome, in one rename; then the intent goes."""
-        delivery = Delivery(part.lead_list, [part])
+        """The list's rows become those of its outcome, in one rename, one row a record; then the intent goes."""
+        delivery, before = Delivery(part.lead_list, [part]), self._rows(entry)
         rows = RowMaker(entry.intent.run_id, self.results_record).of_delivery(delivery, self.clock.now())
-        self._write(entry, [_except_list(self._rows(entry), entry), rows])
+        is_other = pc.invert(_is_among(before, entry.leads))
+        kept = before.filter(pc.or_(is_other, _equals(before, "status", Status.ACCEPTED)))
+        self._write(entry, [kept, rows.filter(pc.invert(_is_among(rows, kept)))])
         self.outbox.remove(entry.file_name)
 
     def _free(self, entry: OutboxEntry) -> Recovered:
         """The list never arrived: its people are nobody's, and whoever reads their records again may send them."""
         rows = self._rows(entry)
-        held = _of_list(rows, entry)
+        is_held = pc.and_(_equals(rows, "status", Status.HELD), _equals(rows, "list_name", entry.intent.name))
+        held = rows.filter(is_held)
         if held.num_rows:
-            self._write(entry, [_except_list(rows, entry), _not_sent(held, self.clock.now())])
+            self._write(entry, [rows.filter(pc.invert(is_held)), _not_sent(held, self.clock.now())])
         self.outbox.remove(entry.file_name)
         return Recovered(entry, Verdict.ABSENT)
 
@@ -158,15 +163,13 @@ def _lead_list(entry: OutboxEntry) -> LeadList:
     return LeadList(intent.number, intent.part, intent.marker, base_name, key, entry.leads)
 
 
-def _of_list(rows: pa.Table, entry: OutboxEntry) -> pa.Table:
-    return rows.filter(pc.equal(rows.column("list_name").cast(pa.string()), entry.intent.name))
+def _equals(rows: pa.Table, name: str, word: str) -> pa.ChunkedArray:
+    return pc.fill_null(pc.equal(rows.column(name).cast(pa.string()), str(word)), False)  # the fill value
 
 
-def _except_list(rows: pa.Table, entry: OutboxEntry) -> pa.Table:
-    """The rows of other lists and other ends; a list's held rows give way to those of its outcome."""
-    is_held = pc.equal(rows.column("status").cast(pa.string()), Status.HELD.value)
-    is_list = pc.equal(rows.column("list_name").cast(pa.string()), entry.intent.name)
-    return rows.filter(pc.invert(pc.and_(is_held, pc.fill_null(is_list, False))))  # the fill value
+def _is_among(rows: pa.Table, others: pa.Table) -> pa.ChunkedArray:
+    """Which rows are about records that the others are about too."""
+    return pc.is_in(rows.column("record_no"), value_set=others.column("record_no").combine_chunks())
 
 
 def _not_sent(held: pa.Table, now: datetime) -> pa.Table:
@@ -177,6 +180,7 @@ def _not_sent(held: pa.Table, now: datetime) -> pa.Table:
         "reason": pa.repeat(pa.scalar(Reason.NOT_SENT.value), count),
         "detail": pa.repeat(pa.scalar("the list never arrived; a later run reads the record again"), count),
         "recorded_at": pa.array([now] * count, pa.timestamp("us", tz="UTC")),
+        **{name: pa.nulls(count) for name in held.column_names if name.endswith("_fingerprint")},
     }
     for name, column in replaced.items():
         position = RESULTS.get_field_index(name)

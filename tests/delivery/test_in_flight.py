@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import wait
 
 import pytest
 from scripted import Call, MemoryFolder, World, accept, make_list, make_world, refuse_while_holding
@@ -162,7 +163,7 @@ def test_what_finished_beside_a_delivery_that_was_given_up_on_is_handed_out_late
     _, in_flight = opened(accept, 4)
     for lead_list in lists(4):
         list(in_flight.submit(lead_list))
-    in_flight.close()  # all of them are done now, and none was taken
+    wait(in_flight._under_way)  # all of them are done now, and none was taken
     first = next(in_flight.finished())
     assert sorted([first.lead_list.number, *numbers(in_flight.drain())]) == [1, 2, 3, 4]
 
@@ -176,7 +177,7 @@ def test_a_fault_in_a_delivery_surfaces_in_the_callers_thread_and_loses_no_other
     world, in_flight = opened(answer, 4)
     for lead_list in lists(4):
         list(in_flight.submit(lead_list))
-    in_flight.close()
+    wait(in_flight._under_way)
     handed_out: list[int] = []
     with pytest.raises(ValueError, match="a fault of the program"):
         handed_out.extend(delivery.lead_list.number for delivery in in_flight.drain())
