@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections import Counter
 from typing import Any
 
@@ -25,7 +26,7 @@ from target_amplemarket.errors import (
 from target_amplemarket.runner import Input, execute
 from target_amplemarket.sandbox import RunningSandbox, Switches
 from target_amplemarket.singer.lines import read_lines
-from target_amplemarket.singer.messages import read_messages
+from target_amplemarket.singer.messages import Idle, read_messages
 from tests.harness import VirtualClock, as_bytes, contacts, leads_of, record, run_singer, schema, state
 
 ONE_OF_EACH = [
@@ -461,3 +462,35 @@ def test_another_account_is_not_asked_about_the_lists_of_this_one(run: Any, sand
     with pytest.raises(SettingsError, match="belongs to another account"):
         run(contacts(3))
     assert not [request for request in sandbox.requests() if request.path == "/lead-lists"]
+
+
+def test_a_list_that_waits_long_enough_is_closed_so_that_state_goes_on(
+    settings: dict[str, Any], sandbox: RunningSandbox
+) -> None:
+    """A trickle of records does not hold STATE back for ever."""
+    clock, states = VirtualClock(), []
+    left_while_open: list[list[str]] = []
+
+    def read(stop: Any) -> Any:
+        trickle = [*contacts(3), state({"at": 3})]
+        yield from read_messages(read_lines(io.BytesIO(as_bytes(trickle)), stop, idle_s=0.01), Counter())
+        clock.sleep(200.0)
+        yield Idle()
+        left_while_open.append(list(states))
+        clock.sleep(150.0)
+        end_s = time.monotonic() + 10
+        while not states and time.monotonic() < end_s:  # the answer comes in a thread of its own
+            time.sleep(0.005)
+            yield Idle()
+        left_while_open.append(list(states))
+
+    given = Input(read, lambda value: states.append(value.decode()))
+    execute(read_settings(settings), given, report=lambda _: None, clock=clock)
+    assert left_while_open == [[], ['{"at": 3}']]
+
+
+def test_an_empty_run_asks_the_api_nothing(run: Any, sandbox: RunningSandbox) -> None:
+    ran = run([])
+    assert ran.error is None
+    assert ran.summary.records == 0
+    assert not sandbox.requests()
