@@ -8,7 +8,7 @@ MELTANO := $(VENV)/meltano/ready
 JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs clean
+.PHONY: help demo test crash lint format docs clean
 
 help: ## This list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -31,6 +31,10 @@ demo: $(READY) ## Send a made-up CRM export through a real tap into the sandbox
 
 test: $(READY) $(MELTANO) ## All tests
 	$(BIN)/python -m pytest -n $(JOBS)
+
+crash: $(READY) ## The whole proof of delivery: every kill, fault and power cut, then planted defects
+	CRASH=all $(BIN)/python -m pytest -n $(JOBS) -s tests/crash tests/test_power_cut.py tests/test_protocol_machine.py
+	$(BIN)/python -m tests.planted
 
 lint: $(READY) ## Style, types, import order, generated pages
 	$(BIN)/ruff check .

@@ -38,7 +38,7 @@ from target_amplemarket.singer.arrow_run import ArrowRun
 from target_amplemarket.singer.messages import Message
 from target_amplemarket.singer.stop import StopRequest
 from target_amplemarket.singer.streams import Mapper, Streams
-from target_amplemarket.storage.durable import Folder
+from target_amplemarket.storage.durable import Folder, System
 from target_amplemarket.storage.lock import locked
 
 PACKAGE: Final = "target-amplemarket"
@@ -70,6 +70,7 @@ def execute(
     report: Callable[[RunSummary], None],
     clock: Clock | None = None,
     service: Service | None = None,
+    system: System | None = None,
 ) -> RunSummary:
     """Run the pipeline once over some input.
 
@@ -79,11 +80,12 @@ def execute(
         report: Takes the summary when the run has ended, however it ended.
         clock: The machine's own by default.
         service: The one that the settings name by default.
+        system: The operating system's own file calls by default.
 
     Raises:
         AmplemarketError: Whatever stopped the run, after the summary was written.
     """
-    with _open_run(settings, clock or SystemClock(), service) as run:
+    with _open_run(settings, clock or SystemClock(), service, system) as run:
         return run.execute(given, report)
 
 
@@ -114,9 +116,12 @@ def resolve_list(settings: Settings, marker: str, verdict: Verdict, *, clock: Cl
 
 
 @contextlib.contextmanager
-def _open_run(settings: Settings, clock: Clock, service: Service | None) -> Iterator[_Run]:
+def _open_run(
+    settings: Settings, clock: Clock, service: Service | None, system: System | None = None
+) -> Iterator[_Run]:
     """Lock the folder, take signals, open the service."""
-    folder = Folder(Path(settings.results_path))
+    path = Path(settings.results_path)
+    folder = Folder(path) if system is None else Folder(path, system)
     stop = StopRequest()
     try:
         with locked(folder, clock, wait_s=settings.lock_wait_seconds), stop.on_signals():

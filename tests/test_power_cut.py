@@ -1,0 +1,203 @@
+"""Power cuts: what was not synced is lost or torn, in any subset, and nobody is lost or sent twice all the same.
+
+Every storage call of a run is a place where the power may go. `CRASH=all` tries each of them with many seeds; otherwise
+a share of them is tried, another one for each printed seed.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from target_amplemarket import read_results
+from target_amplemarket.clock import SystemClock
+from target_amplemarket.config import read_settings
+from target_amplemarket.delivery.limiter import Limiter
+from target_amplemarket.errors import AmplemarketError
+from target_amplemarket.runner import Input, execute
+from target_amplemarket.sandbox import RunningSandbox
+from target_amplemarket.services import SERVICES
+from target_amplemarket.singer.lines import read_lines
+from target_amplemarket.singer.messages import read_messages
+from tests.harness import as_bytes, contacts, leads_of, record, run_singer, state
+
+ALL = os.environ.get("CRASH") == "all"
+SEED = int(os.environ.get("CRASH_SEED", random.SystemRandom().randrange(10**6)))
+MESSAGES = [
+    *contacts(5),
+    state({"at": 5}),
+    record("contacts", id=6, email="nobody"),
+    record("contacts", id=7, email="person1@acme.example"),
+    state({"at": 7}),
+    *contacts(3, first=8),
+    state({"at": 10}),
+]
+PEOPLE = {f"person{number}@acme.example" for number in (1, 2, 3, 4, 5, 8, 9, 10)}
+
+
+class PowerCutError(BaseException):
+    """The power is gone; nothing may come after it."""
+
+
+class LossySystem:
+    """File calls that remember what is not synced yet, and end at one of them.
+
+    Args:
+        cut_at: The call, from 1, that does not happen any more; 0 for none.
+    """
+
+    def __init__(self, cut_at: int) -> None:
+        self.calls = 0
+        self.is_dead = False
+        self._cut_at = cut_at
+        self._lock = threading.RLock()
+        self._paths: dict[int, Path] = {}
+        self._unsynced: set[Path] = set()
+        self._pending: list[tuple[str, Path, Path, bytes | None]] = []  # kind, folder, name, what was there before
+
+    def _next(self) -> None:
+        self.calls += 1
+        if self.is_dead or self.calls == self._cut_at:
+            self.is_dead = True
+            raise PowerCutError
+
+    def open(self, path: Path, flags: int, mode: int = 0o777, /) -> int:
+        with self._lock:
+            self._next()
+            descriptor = os.open(path, flags, mode)
+            self._paths[descriptor] = Path(path)
+            if flags & os.O_CREAT:
+                self._unsynced.add(Path(path))
+                self._pending.append(("made", Path(path).parent, Path(path), None))
+            return descriptor
+
+    def write(self, descriptor: int, content: memoryview, /) -> int | None:
+        with self._lock:
+            self._next()
+            return os.write(descriptor, content)
+
+    def fsync(self, descriptor: int, /) -> None:
+        with self._lock:
+            self._next()
+            path = self._paths[descriptor]
+            self._unsynced.discard(path)
+            self._pending = [entry for entry in self._pending if entry[1] != path]
+
+    def close(self, descriptor: int, /) -> None:
+        with self._lock:
+            os.close(descriptor)
+            self._next()
+
+    def replace(self, source: Path, target: Path, /) -> None:
+        with self._lock:
+            self._next()
+            before = target.read_bytes() if target.exists() else None
+            source.replace(target)
+            if source in self._unsynced:
+                self._unsynced.add(target)
+            self._pending.append(("replaced", target.parent, target, before))
+
+    def unlink(self, path: Path, /) -> None:
+        with self._lock:
+            self._next()
+            before = Path(path).read_bytes()
+            path.unlink()
+            self._pending.append(("removed", Path(path).parent, Path(path), before))
+
+    def mkdir(self, path: Path, mode: int = 0o777, /) -> None:
+        with self._lock:
+            self._next()
+            path.mkdir(mode)
+
+    def lose(self, chance: random.Random) -> None:
+        """Undo some of what no sync has made last, and tear some of what was not synced."""
+        for path in sorted(self._unsynced):
+            if path.exists() and chance.random() < 0.7:
+                os.truncate(path, chance.randrange(path.stat().st_size + 1))
+        for kind, _, path, before in reversed(self._pending):
+            if chance.random() < 0.5:
+                continue
+            if before is not None:
+                path.write_bytes(before)
+            elif kind != "removed":
+                path.unlink(missing_ok=True)
+
+
+def run_until(cut_at: int, settings: dict[str, Any]) -> tuple[LossySystem, list[str]]:
+    system, states = LossySystem(cut_at), []
+    checked, clock = read_settings(settings), SystemClock()
+    limiter = Limiter(100_000, clock)
+    service = SERVICES["amplemarket"](checked, clock, limiter.acquire, limiter.slow_down, threading.Event())
+    send = service.send
+
+    def send_with_power(body: bytes) -> Any:
+        if system.is_dead:
+            raise PowerCutError
+        return send(body)
+
+    service.send = send_with_power  # type: ignore[method-assign]
+
+    def read(stop: Any) -> Iterator[Any]:
+        return read_messages(read_lines(io.BytesIO(as_bytes(MESSAGES)), stop, idle_s=0.01), Counter())
+
+    def emit(value: bytes) -> None:
+        if system.is_dead:
+            raise PowerCutError
+        states.append(value.decode())
+
+    try:
+        execute(checked, Input(read, emit), report=lambda _: None, service=service, system=system)
+    except (PowerCutError, AmplemarketError):
+        assert system.is_dead
+    return system, states
+
+
+@pytest.fixture
+def small(settings: dict[str, Any]) -> dict[str, Any]:
+    return settings | {"batch_size_rows": 3, "max_in_flight": 1}
+
+
+def call_count(settings: dict[str, Any], path: Path) -> int:
+    return run_until(0, settings | {"results_path": str(path)})[0].calls
+
+
+def test_a_power_cut_at_any_storage_call_loses_nobody_and_sends_nobody_twice(
+    small: dict[str, Any], sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    total = call_count(small, tmp_path / "whole")
+    assert total > 100
+    seeds = range(10) if ALL else [SEED]
+    cuts = range(1, total + 1) if ALL else range(1 + SEED % 4, total + 1, 4)
+    for seed in seeds:
+        for cut_at in cuts:
+            name = f"CRASH_SEED={seed}, cut at call {cut_at} of {total}"
+            sandbox.reset()
+            sandbox.set(users=["dana@northwind.example"], requests_per_minute=0)
+            folder = {"results_path": str(tmp_path / f"{seed}-{cut_at}")}
+            system, states = run_until(cut_at, small | folder)
+            assert system.is_dead, name
+            system.lose(random.Random(seed * 10_000 + cut_at))
+            check_state(states, Path(folder["results_path"]), name)
+            healed = run_singer(MESSAGES, small | folder)
+            assert healed.error is None, f"{name}: {healed.error}"
+            assert healed.summary.rows == healed.summary.records == 10, name
+            assert healed.states[-1] == '{"at": 10}', name
+            sent = Counter(lead["email"] for lead in leads_of(sandbox))
+            assert sent == Counter(PEOPLE), f"{name}: {sent}"
+
+
+def check_state(states: list[str], folder: Path, name: str) -> None:
+    """Every record before the last STATE that left has a row that outlived the power cut."""
+    if not states:
+        return
+    covered = int(states[-1].split(":")[1].rstrip("}"))
+    rows = read_results(folder)
+    assert sorted(n for n in rows.column("record_no").to_pylist() if n <= covered) == list(range(1, covered + 1)), name
