@@ -494,3 +494,24 @@ def test_an_empty_run_asks_the_api_nothing(run: Any, sandbox: RunningSandbox) ->
     assert ran.error is None
     assert ran.summary.records == 0
     assert not sandbox.requests()
+
+
+def test_ten_runs_of_one_input_with_changing_list_sizes_send_everybody_once(run: Any, sandbox: RunningSandbox) -> None:
+    """As when the bookmarks of the runner are lost: every run reads everything anew."""
+    messages = [*contacts(12), state({"at": 12})]
+    for size in (5, 3, 1, 12, 10_000, 7, 2, 4, 6, 9):
+        ran = run(messages, batch_size_rows=size)
+        assert ran.error is None
+        assert ran.states[-1] == '{"at": 12}'
+    assert Counter(lead["email"] for lead in leads_of(sandbox)) == {f"person{n}@acme.example": 1 for n in range(1, 13)}
+
+
+@pytest.mark.parametrize("form", ["seconds", "date", "none"])
+def test_a_storm_of_429_is_waited_out_as_the_api_asks(run: Any, sandbox: RunningSandbox, form: str) -> None:
+    sandbox.set(faults=[f"rate_limited:times=6,endpoint=POST /lead-lists,retry_after={form},seconds=7"])
+    clock = VirtualClock()
+    ran = run([*contacts(4), state({"at": 4})], batch_size_rows=2, max_in_flight=1, clock=clock)
+    assert ran.error is None
+    assert ran.statuses == ["accepted"] * 4
+    assert len(leads_of(sandbox)) == 4
+    assert sum(clock.slept_s) >= 6 * 7 * 0.9
