@@ -151,7 +151,9 @@ def reconcile(config: _ConfigInput) -> None:
     if alarms := [each.alarm for each in recovered if each.alarm]:
         raise ListsHeld("; ".join(alarms))
     if held := [each for each in recovered if each.verdict.value == "held"]:
-        raise ListsHeld(f"{len(held)} lists are still held; look for the markers in the account, then use `resolve`")
+        raise ListsHeld(
+            f"still held: {len(held)} of the lists above; look for the markers in the account, then use `resolve`"
+        )
 
 
 @click.command()
@@ -167,7 +169,7 @@ def resolve(marker: str, verdict: str, config: _ConfigInput) -> None:
     from target_amplemarket.results.recovery import Verdict
     from target_amplemarket.runner import resolve_list
 
-    settled = resolve_list(_settings(config), marker.strip("[]"), Verdict(verdict))
+    settled = resolve_list(_settings(config), marker.strip("[]").upper(), Verdict(verdict))
     click.echo(f"{settled.verdict.value}: {settled.entry.intent.name} ({settled.entry.leads.num_rows:,} leads)")
 
 
@@ -193,6 +195,8 @@ def _show_status(found: FolderStatus) -> None:
     for entry in found.unsettled:
         line = f"not settled: {entry.name}: {entry.lead_count:,} leads, run {entry.run_id}"
         console.print(line, markup=False)
+    if found.unsettled:
+        console.print("`target-amplemarket reconcile` asks the API about them; `resolve MARKER` settles one by hand")
     console.print(f"last STATE: {found.last_state or 'none has left'}", markup=False)
 
 

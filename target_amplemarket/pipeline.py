@@ -220,7 +220,6 @@ class Pipeline:
         """Send everything that is open, wait for every answer, record it."""
         for lead_list in self.open_lists.close_all():
             self._submit(lead_list)
-
         for delivery in self.in_flight.drain():
             self._record(delivery)
         self._flush_rows()
@@ -230,12 +229,14 @@ class Pipeline:
         """After a stop: no new list, but every answer that is still to come is recorded as far as that goes."""
         end_s = self.clock.monotonic_s() + _PATIENCE_AFTER_SIGNAL_S
         is_signal = self.stop.signal_number is not None
-        while self.in_flight.is_busy and (left_s := end_s - self.clock.monotonic_s()) > 0:
+        while self.in_flight.is_busy:
+            left_s = end_s - self.clock.monotonic_s()
+            if is_signal and left_s <= 0:
+                LOGGER.warning("lists are still without an answer after the signal; the next run asks for them")
+                break
             with contextlib.suppress(Exception):  # what stopped the run first is what is reported
                 for delivery in self.in_flight.drain(most_s=left_s if is_signal else None):
                     self._record(delivery)
-        if self.in_flight.is_busy:
-            LOGGER.warning("lists are still without an answer after the signal; the next run asks for them")
         with contextlib.suppress(AmplemarketError):
             self._flush_rows()
             self._release_state()
@@ -250,6 +251,8 @@ class Pipeline:
         for file_name in delivery.outbox_files:
             self.outbox.remove(file_name)
         self._enter_lists(delivery)
+        for alarm in delivery.alarms:
+            LOGGER.warning("%s", alarm)
         self.alarms.extend(delivery.alarms)
         self.resent.extend(delivery.resent)
         if delivery.stop is not None:

@@ -25,7 +25,7 @@ from target_amplemarket.lists.grouping import ListRules, OpenLists
 from target_amplemarket.lists.lead_list import LeadList, make_marker
 from target_amplemarket.pipeline import Pipeline
 from target_amplemarket.results.account import check_account
-from target_amplemarket.results.history import resent_since
+from target_amplemarket.results.history import past_markers
 from target_amplemarket.results.ledger import folder_key, known_people
 from target_amplemarket.results.recovery import Recovered, Recovery, Verdict
 from target_amplemarket.results.rows import RowMaker
@@ -155,15 +155,17 @@ class _Run:
         recovered = self.recover(outbox)
         pipeline = self._assemble(given, outbox)
         pipeline.alarms.extend(each.alarm for each in recovered if each.alarm)
-        under_way = self._summary(pipeline, ended_at=None, exit_code=None, end="under way, or killed")
+        freed = [each.entry.intent.marker for each in recovered if each.verdict is Verdict.ABSENT]
+        under_way = self._summary(pipeline, freed, ended_at=None, exit_code=None, end="under way, or killed")
         write_summary(self.folder, under_way)
         failure = _failure_of(lambda: pipeline.run(given.messages(self.stop)))
-        failure = failure or _failure_of(lambda: self._audit(pipeline.resent))
+        failure = failure or _failure_of(lambda: self._audit(pipeline.resent, freed))
+        failure = failure or _failure_of(lambda: _refuse_held(recovered))
         ended_at, exit_code = self.clock.now(), _exit_code(failure)
-        ended = self._summary(pipeline, ended_at=ended_at, exit_code=exit_code, end=_end(failure))
-        failure = failure or _failure_of(lambda: write_summary(self.folder, ended))
+        ended = self._summary(pipeline, freed, ended_at=ended_at, exit_code=exit_code, end=_end(failure))
+        unwritten = _failure_of(lambda: write_summary(self.folder, ended))
         report(ended)
-        if failure is not None:
+        if failure := failure or unwritten:
             raise failure
         return ended
 
@@ -175,21 +177,24 @@ class _Run:
         settle_s, on_unknown = self.settings.settle_seconds, self.settings.on_unknown
         recovered = recovery.recover(self.service, self.stop.event, settle_s=settle_s, on_unknown=on_unknown)
         for each in recovered:
+            if each.alarm:
+                LOGGER.warning("%s", each.alarm)
             LOGGER.info("list `%s` of run %s: %s", each.entry.intent.name, each.entry.intent.run_id, each.verdict.value)
         return recovered
 
-    def _audit(self, resent: list[str]) -> None:
-        """Lists that were sent again must be there once: a server may have committed later than anybody waited.
+    def _audit(self, resent: list[str], freed: list[str]) -> None:
+        """Look once more for lists that were sent again, or were absent when asked: a server may commit very late.
 
         Raises:
-            ListsHeld: Some are there more than once; it names them.
+            ListsHeld: Some are there that should not be; it names them.
         """
-        markers = {*resent, *resent_since(self.folder.path, self.started_at - AUDITED)}
-        answers = {marker: self.service.confirm(marker) for marker in sorted(markers)}
+        past = past_markers(self.folder.path, self.started_at - AUDITED)
+        most = dict.fromkeys([*resent, *past.resent], 1) | dict.fromkeys([*freed, *past.freed], 0)
+        answers = {marker: self.service.confirm(marker) for marker in sorted(most)}
         alarms = [
             alarm_text(marker, answer.list_ids)
             for marker, answer in answers.items()
-            if isinstance(answer, Found) and len(answer.list_ids) > 1
+            if isinstance(answer, Found) and len(answer.list_ids) > most[marker]
         ]
         if alarms:
             raise ListsHeld("; ".join(alarms))
@@ -258,7 +263,9 @@ class _Run:
             reveal_phone_numbers=self.settings.reveal_phone_numbers,
         )
 
-    def _summary(self, pipeline: Pipeline, *, ended_at: datetime | None, exit_code: int | None, end: str) -> RunSummary:
+    def _summary(
+        self, pipeline: Pipeline, freed: list[str], *, ended_at: datetime | None, exit_code: int | None, end: str
+    ) -> RunSummary:
         return summarise(
             pipeline.books,
             {name: mapping.describe() for name, mapping in pipeline.mappings.items()},
@@ -272,6 +279,20 @@ class _Run:
             states_emitted=pipeline.state_log.emitted_count,
             requests=dict(self.service.requests),
             resent=pipeline.resent,
+            freed=freed,
+        )
+
+
+def _refuse_held(recovered: list[Recovered]) -> None:
+    """Lists of earlier runs that are still held.
+
+    Raises:
+        ListsHeld: There are some; it names them.
+    """
+    names = [each.entry.intent.name for each in recovered if each.verdict is Verdict.HELD]
+    if names:
+        raise ListsHeld(
+            f"held since an earlier run: {', '.join(names)}; `reconcile` asks again, `resolve` settles by hand"
         )
 
 

@@ -515,3 +515,16 @@ def test_a_storm_of_429_is_waited_out_as_the_api_asks(run: Any, sandbox: Running
     assert ran.statuses == ["accepted"] * 4
     assert len(leads_of(sandbox)) == 4
     assert sum(clock.slept_s) >= 6 * 7 * 0.9
+
+
+def test_a_list_that_comes_after_it_was_found_absent_is_an_alarm(run: Any, sandbox: RunningSandbox) -> None:
+    """The answer is lost, nobody can be asked, the next run finds nothing and sends anew; then the list commits."""
+    sandbox.set(faults=["late_commit:seconds=60,times=1", "listing_error:status=403"])
+    messages = contacts(3)
+    assert isinstance(run(messages).error, ListsHeld)
+    sandbox.set(faults=[])
+    assert run(messages).statuses == ["accepted"] * 3
+    sandbox.advance(100)
+    late = run(messages)
+    assert isinstance(late.error, ListsHeld)
+    assert "is in the account" in str(late.error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 from collections import deque
@@ -32,6 +33,8 @@ from target_amplemarket.services.protocol import (
     Service,
     Unknown,
 )
+
+LOGGER: Final = logging.getLogger("target-amplemarket")
 
 MAX_TRIES_NOT_SENT: Final = 10
 """How often a call that certainly did not arrive is made again."""
@@ -214,6 +217,12 @@ def _send_patiently(lead_list: LeadList, sender: Sender, delivery: Delivery) -> 
 
 def _ask(current: LeadList, outcome: Unknown, calls: int, file_name: str, sender: Sender, delivery: Delivery) -> bool:
     """Settle, then ask; returns whether the list is certainly not there and may be sent again."""
+    LOGGER.info(
+        "list [%s] has no answer (%s): asking in %s s whether it arrived",
+        current.marker,
+        outcome.reason,
+        sender.settle_s,
+    )
     markers = [current.marker]
     answers = reconcile(markers, sender.service, sender.clock, sender.stop, settle_s=sender.settle_s)
     match answers[current.marker]:
@@ -309,7 +318,8 @@ def _stop_text(refused: Refused) -> str:
 def _held_text(lead_list: LeadList) -> str:
     return (
         f"nobody can tell whether list [{lead_list.marker}] arrived (leads: {lead_list.leads.num_rows:,}): it is held, "
-        "neither sent again nor forgotten; look for the marker in the account's lists"
+        "neither sent again nor forgotten; the next run asks for it, or look for the marker in the account's lists and "
+        "use `resolve`"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -32,6 +33,7 @@ class PastRun(msgspec.Struct, frozen=True):
     statuses: dict[str, int]
     lists: list[dict[str, object]]
     resent: list[str] = []
+    freed: list[str] = []
 
 
 def past_runs(folder: Path) -> list[PastRun]:
@@ -45,13 +47,25 @@ def past_runs(folder: Path) -> list[PastRun]:
     return list(_read_runs(folder))
 
 
-def resent_since(folder: Path, since: datetime) -> list[str]:
-    """Markers of lists that runs since then sent again after an answer was lost.
+@dataclass(frozen=True, slots=True)
+class PastMarkers:
+    """Markers that later runs look for once more: see `RunSummary`."""
+
+    resent: tuple[str, ...]
+    freed: tuple[str, ...]
+
+
+def past_markers(folder: Path, since: datetime) -> PastMarkers:
+    """Markers of lists that runs since then sent again, or found to be absent.
 
     Raises:
         StorageError: A summary is damaged.
     """
-    return [marker for run in _read_runs(folder, since) for marker in run.resent]
+    runs = list(_read_runs(folder, since))
+    return PastMarkers(
+        resent=tuple(marker for run in runs for marker in run.resent),
+        freed=tuple(marker for run in runs for marker in run.freed),
+    )
 
 
 def _read_runs(folder: Path, since: datetime = datetime.min) -> Iterator[PastRun]:  # noqa: DTZ901  # before any name

@@ -74,7 +74,7 @@ class Recovery:
         entries = [entry for entry in self.outbox.entries() if not self._forget_recorded(entry)]
         if not entries:
             return []
-        LOGGER.info("%s lists of earlier runs have no recorded answer: asking in %s s", len(entries), settle_s)
+        LOGGER.info("lists of earlier runs without a recorded answer: %s; asking in %s s", len(entries), settle_s)
         markers = [entry.intent.marker for entry in entries]
         answers = reconcile(markers, service, self.clock, stop, settle_s=settle_s)
         if stop.is_set():

@@ -81,7 +81,7 @@ class RowMaker:
                 status = Status.ACCEPTED
                 columns |= {name: _array(leads, name) for name in ("field", *_FINGERPRINTS)}
                 columns["reason"] = _repeat(Reason.OUTCOME_UNKNOWN.value, count)
-                columns["detail"] = _repeat("nobody could tell; counted as sent, as `on_unknown` says", count)
+                columns["detail"] = _repeat("its answer was lost; counted as sent by hand or by `on_unknown`", count)
             case Unknown(reason=reason):
                 status = Status.HELD
                 columns |= {name: _array(leads, name) for name in _FINGERPRINTS}

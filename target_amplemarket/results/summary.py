@@ -26,6 +26,7 @@ class RunSummary:
         end: Why it ended, for people.
         resent: Markers of lists that were sent again after an answer was lost; later runs look whether they are there
             more than once.
+        freed: Markers of lists that were absent when asked; later runs look whether they came after all.
     """
 
     run_id: str
@@ -45,6 +46,7 @@ class RunSummary:
     streams: dict[str, dict[str, Any]]
     lists: list[dict[str, Any]]
     resent: list[str]
+    freed: list[str]
 
     @property
     def duration_s(self) -> float:
@@ -66,6 +68,7 @@ def summarise(
     states_emitted: int,
     requests: dict[str, int],
     resent: Sequence[str] = (),
+    freed: Sequence[str] = (),
 ) -> RunSummary:
     """Put a run's counts together."""
     streams = {
@@ -90,6 +93,7 @@ def summarise(
         streams=streams,
         lists=[asdict(entry) for entry in books.lists],
         resent=list(resent),
+        freed=list(freed),
     )
 
 

@@ -62,6 +62,7 @@ GOLDEN = closed(
         ),
     },
     resent={"type": "array", "items": {"type": "string"}},
+    freed={"type": "array", "items": {"type": "string"}},
 )
 
 
