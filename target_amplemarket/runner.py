@@ -19,7 +19,7 @@ from target_amplemarket.delivery.deliver import Sender, alarm_text
 from target_amplemarket.delivery.in_flight import InFlight
 from target_amplemarket.delivery.limiter import Limiter
 from target_amplemarket.delivery.outbox import Outbox
-from target_amplemarket.errors import AmplemarketError, ListsHeld, SettingsError
+from target_amplemarket.errors import AmplemarketError, ApiUnreachable, ListsHeld, SettingsError, Stopped
 from target_amplemarket.leads.map_block import Rules
 from target_amplemarket.lists.grouping import ListRules, OpenLists
 from target_amplemarket.lists.lead_list import LeadList, make_marker
@@ -224,11 +224,23 @@ class _Run:
         )
 
     def _check_account(self) -> None:
-        check_account(self.folder, self.settings.service, self.service.account())
+        with self._unless_stopped():
+            check_account(self.folder, self.settings.service, self.service.account())
 
     def _list_owners(self) -> Collection[str]:
         self._check_account()
-        return self.service.owners()
+        with self._unless_stopped():
+            return self.service.owners()
+
+    @contextlib.contextmanager
+    def _unless_stopped(self) -> Iterator[None]:
+        """A question that a signal cut short is no fault of the API."""
+        try:
+            yield
+        except ApiUnreachable:
+            if self.stop.signal_number is not None:
+                raise Stopped(self.stop.signal_number) from None
+            raise
 
     def _list_rules(self) -> ListRules:
         return ListRules(

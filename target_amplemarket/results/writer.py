@@ -32,6 +32,7 @@ class ResultsWriter:
         self._number = number
         self._waiting: list[pa.Table] = []
         self.waiting_row_count = 0
+        self._number_taken: int | None = None
 
     def write_list(self, number: int, rows: pa.Table) -> None:
         """Write the rows of one list durably.
@@ -54,6 +55,8 @@ class ResultsWriter:
         """
         rows = pa.concat_tables([RESULTS.empty_table(), *self._waiting]).unify_dictionaries().sort_by("record_no")
         if rows.num_rows:
-            self.write_list(self._number(), rows)
-        self._waiting, self.waiting_row_count = [], 0
+            # A write that failed may have left its file all the same: the next try takes the same number.
+            self._number_taken = self._number_taken or self._number()
+            self.write_list(self._number_taken, rows)
+        self._waiting, self.waiting_row_count, self._number_taken = [], 0, None
         return rows

@@ -1,0 +1,230 @@
+"""Tests of the tests: defects that each turn the suite red. `python -m tests.planted` plants them one by one in a copy.
+
+`tests/test_planted.py` checks in every run that each of them can still be planted.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+COPIED = (
+    "target_amplemarket",
+    "tests",
+    "docs",
+    "pyproject.toml",
+    "README.md",
+    "meltano.yml",
+    "Makefile",
+    "CHANGELOG.md",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """A defect: in `file`, `right` becomes `wrong`, and some of `tests` turn red."""
+
+    name: str
+    file: str
+    right: str
+    wrong: str
+    tests: tuple[str, ...]
+
+
+DEFECTS = (
+    Planted(
+        "send before the outbox is written",
+        "delivery/deliver.py",
+        '    file_name = sender.outbox.write(lead_list, body)\n    outcome: Outcome = NotSent("stopped")\n',
+        "    outcome: Outcome = sender.service.send(body)\n    file_name = sender.outbox.write(lead_list, body)\n",
+        ("tests/delivery/test_deliver.py",),
+    ),
+    Planted(
+        "an evicted lead goes again",
+        "delivery/deliver.py",
+        "    stays = pc.invert(pc.is_in(",
+        "    stays = (pc.is_in(",
+        ("tests/delivery/test_deliver.py",),
+    ),
+    Planted(
+        "a held list is forgotten",
+        "delivery/deliver.py",
+        "    delivery.outbox_files = others if is_open else [*others, file_name]\n",
+        "    delivery.outbox_files = [*others, file_name]\n",
+        ("tests/delivery/test_deliver.py",),
+    ),
+    Planted(
+        "an unknown outcome is sent again without asking",
+        "delivery/deliver.py",
+        "            is_absent = _ask(current, outcome, self.calls, file_name, self.sender, self.delivery)\n",
+        "            is_absent = True\n",
+        ("tests/test_pipeline.py",),
+    ),
+    Planted(
+        "no second look before believing that a list is absent",
+        "delivery/reconcile.py",
+        "    for pause_s in (settle_s, settle_s / 2):\n",
+        "    for pause_s in (settle_s,):\n",
+        ("tests/delivery", "tests/test_pipeline.py"),
+    ),
+    Planted(
+        "no settling before the first look",
+        "delivery/reconcile.py",
+        "            clock.sleep(pause_s, stop)\n",
+        "            pass\n",
+        ("tests/delivery", "tests/test_pipeline.py"),
+    ),
+    Planted(
+        "502 taken for a refusal",
+        "services/answers.py",
+        "    if 300 <= status < 500:\n",
+        "    if 300 <= status < 503:\n",
+        ("tests/services/test_amplemarket.py",),
+    ),
+    Planted(
+        "429 taken for an unknown outcome",
+        "services/answers.py",
+        '        return NotSent("rate_limited", answer.retry_after_s, status)\n',
+        '        return Unknown("rate_limited", status)\n',
+        ("tests/services/test_amplemarket.py",),
+    ),
+    Planted(
+        "the file is not synced before it is renamed",
+        "storage/durable.py",
+        "            self._system.fsync(descriptor)\n        finally:\n            self._system.close(descriptor)\n\n"
+        "    def _sync_folder",
+        "            pass\n        finally:\n            self._system.close(descriptor)\n\n    def _sync_folder",
+        ("tests/storage/test_durable.py",),
+    ),
+    Planted(
+        "the folder is not synced after the rename",
+        "storage/durable.py",
+        "            self._sync_folder(target.parent)\n",
+        "            pass\n",
+        ("tests/storage/test_durable.py",),
+    ),
+    Planted(
+        "the watermark is one ahead",
+        "singer/watermark.py",
+        "        return min(self._held.values(), default=self.last_read + 1) - 1\n",
+        "        return min(self._held.values(), default=self.last_read + 1)\n",
+        ("tests/singer/test_watermark.py",),
+    ),
+    Planted(
+        "STATE leaves before the rows of records that go into no list",
+        "pipeline.py",
+        '        self.watermark.hold("rows", int(rows.column("record_no")[0].as_py()))\n',
+        "        pass\n",
+        ("tests/test_pipeline.py", "tests/test_target.py", "tests/test_protocol_machine.py"),
+    ),
+    Planted(
+        "STATE passes a held list",
+        "delivery/deliver.py",
+        " and not any(p.is_held for p in self.parts)\n",
+        "\n",
+        ("tests/test_pipeline.py", "tests/delivery", "tests/test_protocol_machine.py"),
+    ),
+    Planted(
+        "STATE passes people of held lists",
+        "pipeline.py",
+        '            self.watermark.hold("held", first_record_no)\n',
+        "            pass\n",
+        ("tests/test_pipeline.py",),
+    ),
+    Planted(
+        "the ledger forgets the outbox",
+        "results/ledger.py",
+        "        people.remember(entry.leads, Known.HELD)\n",
+        "        pass\n",
+        ("tests/results/test_ledger.py",),
+    ),
+    Planted(
+        "the outbox is not recovered at the start",
+        "runner.py",
+        "        recovered = self.recover(outbox)\n",
+        "        recovered: list[Recovered] = []\n",
+        ("tests/test_pipeline.py",),
+    ),
+    Planted(
+        "held rows stay beside those of the outcome",
+        "results/recovery.py",
+        "        self._write(entry, [kept, rows.filter(pc.invert(_is_among(rows, kept)))])\n",
+        "        self._write(entry, [before, rows])\n",
+        ("tests/test_pipeline.py", "tests/results"),
+    ),
+    Planted(
+        "a list that is there twice goes unsaid",
+        "runner.py",
+        "            if isinstance(answer, Found) and len(answer.list_ids) > most[marker]\n",
+        "            if isinstance(answer, Found) and len(answer.list_ids) > 2\n",
+        ("tests/test_pipeline.py",),
+    ),
+    Planted(
+        "another account is asked about the lists of this one",
+        "runner.py",
+        "            self._check_account()\n        recovery",
+        "            pass\n        recovery",
+        ("tests/test_pipeline.py",),
+    ),
+    Planted(
+        "the folder's lock is not taken",
+        "storage/lock.py",
+        "                raise _held_by_another(folder)\n",
+        "                break\n",
+        ("tests/storage/test_lock.py",),
+    ),
+    Planted(
+        "a shared mailbox is one person",
+        "leads/people.py",
+        "            return (self._email if linkedin is None else self._email_without_linkedin).get(email)\n",
+        "            return self._email.get(email)\n",
+        ("tests/leads/test_people.py",),
+    ),
+    Planted(
+        "a record is counted and gets no row",
+        "pipeline.py",
+        "        for rows in (mapped.rejections, screened.duplicates, screened.held):\n",
+        "        for rows in (mapped.rejections, screened.held):\n",
+        ("tests/test_pipeline.py",),
+    ),
+)
+
+
+def turns_red(defect: Planted) -> bool:
+    """Plant the defect in a copy and run the tests that have to see it."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for name in COPIED:
+            source = ROOT / name
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, copy / name, ignore=ignored) if source.is_dir() else shutil.copy(source, copy)
+        path = copy / "target_amplemarket" / defect.file
+        text = path.read_text(encoding="utf-8")
+        assert text.count(defect.right) == 1, f"{defect.name}: not to be planted"
+        path.write_text(text.replace(defect.right, defect.wrong), encoding="utf-8")
+        tests = [name for name in defect.tests if (copy / name).exists()]
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+        environment = os.environ | {"PYTHONPATH": folder}
+        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=900, check=False)
+        return done.returncode == 1
+
+
+def main() -> int:
+    """Plant every defect; returns 1 if one of them goes unseen."""
+    with ThreadPoolExecutor(int(os.environ.get("JOBS", "4"))) as threads:
+        seen = list(threads.map(turns_red, DEFECTS))
+    for defect, is_seen in zip(DEFECTS, seen, strict=True):
+        sys.stdout.write(f"{'red  ' if is_seen else 'GREEN'}  {defect.name}\n")
+    sys.stdout.write(f"{sum(seen)} of {len(seen)} planted defects turn the suite red\n")
+    return 0 if all(seen) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
