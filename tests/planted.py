@@ -56,8 +56,8 @@ DEFECTS = (
     Planted(
         "a held list is forgotten",
         "delivery/deliver.py",
-        "    delivery.outbox_files = others if is_open else [*others, file_name]\n",
-        "    delivery.outbox_files = [*others, file_name]\n",
+        "    delivery.outbox_files = [name for name in delivery.outbox_files if name != file_name]\n",
+        "    delivery.outbox_files = [*delivery.outbox_files, file_name]\n",
         ("tests/delivery/test_deliver.py",),
     ),
     Planted(

@@ -528,3 +528,25 @@ def test_a_list_that_comes_after_it_was_found_absent_is_an_alarm(run: Any, sandb
     late = run(messages)
     assert isinstance(late.error, ListsHeld)
     assert "is in the account" in str(late.error)
+
+
+def test_when_a_state_leaves_every_record_before_it_has_a_durable_row(settings: dict[str, Any]) -> None:
+    """Looked at in the moment when the line is written: accepted, rejected and duplicate records alike."""
+    messages = [schema("p", "email")]
+    for number in range(1, 31):
+        address = {0: f"p{number}@acme.example", 1: "nobody", 2: "p3@acme.example"}[number % 3]
+        messages += [record("p", id=number, email=address), state({"at": number})]
+    seen: list[int] = []
+
+    def emit(value: bytes) -> None:
+        seen.append(json.loads(value)["at"])
+        numbers = set(read_results(settings["results_path"]).column("record_no").to_pylist())
+        assert numbers >= set(range(1, seen[-1] + 1))
+
+    def read(stop: Any) -> Any:
+        return read_messages(read_lines(io.BytesIO(as_bytes(messages)), stop, idle_s=0.01), Counter())
+
+    small = read_settings(settings | {"batch_size_rows": 2})
+    execute(small, Input(read, emit), report=lambda _: None)
+    assert seen[-1] == 30
+    assert len(seen) > 1
