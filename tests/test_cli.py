@@ -175,7 +175,10 @@ def _until(holds: Any, *, most_s: float = 20.0) -> None:
 def test_a_call_that_never_ends_does_not_keep_a_stopped_process(
     settings: dict[str, Any], tmp_path: Path, sandbox: RunningSandbox
 ) -> None:
-    """After a signal answers are awaited for 25 seconds; here the program is told to have less patience."""
+    """After a signal answers are awaited for 25 seconds; here the program is told to have less patience.
+
+    This is also where singer-sdk's own handling acknowledges records that were never sent (meltano/sdk issue 3775).
+    """
     path = tmp_path / "hang.json"
     path.write_text(json.dumps(settings | {"batch_size_rows": 2}), encoding="utf-8")
     sandbox.set(faults=["hang_after_commit:seconds=60,times=1"])
@@ -200,3 +203,21 @@ def test_a_call_that_never_ends_does_not_keep_a_stopped_process(
     healed = run("--config", path, given=as_bytes([*contacts(2), state({"at": 2})]))
     assert healed.stdout == b'{"at": 2}\n', healed.stderr.decode()
     assert len(leads_of(sandbox)) == 2
+
+
+def test_a_closed_stdout_stops_the_run_and_nothing_is_lost(settings_file: Path, sandbox: RunningSandbox) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    messages = as_bytes([*contacts(2), state({"at": 2}), *contacts(2, first=3), state({"at": 4})])
+    stopped = subprocess.run(
+        [*PROGRAM, "--config", settings_file], input=messages, stdout=write_end, stderr=subprocess.PIPE, timeout=60,
+        check=False,
+    )  # fmt: skip
+    os.close(write_end)
+    assert stopped.returncode == 8
+    assert b"standard output is closed" in stopped.stderr
+    assert b"Traceback" not in stopped.stderr
+    healed = run("--config", settings_file, given=messages)
+    assert healed.returncode == 0
+    assert healed.stdout.endswith(b'{"at": 4}\n')
+    assert len(leads_of(sandbox)) == 4

@@ -11,7 +11,7 @@ import os
 import random
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,7 @@ class LossySystem:
     def __init__(self, cut_at: int) -> None:
         self.calls = 0
         self.is_dead = False
+        self.before_call: Callable[[int], None] = lambda _: None
         self._cut_at = cut_at
         self._lock = threading.RLock()
         self._paths: dict[int, Path] = {}
@@ -65,6 +66,7 @@ class LossySystem:
 
     def _next(self) -> None:
         self.calls += 1
+        self.before_call(self.calls)
         if self.is_dead or self.calls == self._cut_at:
             self.is_dead = True
             raise PowerCutError
@@ -201,3 +203,49 @@ def check_state(states: list[str], folder: Path, name: str) -> None:
     covered = int(states[-1].split(":")[1].rstrip("}"))
     rows = read_results(folder)
     assert sorted(n for n in rows.column("record_no").to_pylist() if n <= covered) == list(range(1, covered + 1)), name
+
+
+@pytest.mark.parametrize(("number", "exit_code"), [(15, 143), (2, 130)])
+def test_a_signal_at_any_storage_call_loses_nobody_and_sends_nobody_twice(
+    small: dict[str, Any], sandbox: RunningSandbox, tmp_path: Path, number: int, exit_code: int
+) -> None:
+    total = call_count(small, tmp_path / "whole")
+    endings: Counter[int] = Counter()
+    for at in range(1, total + 1) if ALL else range(1 + (SEED + number) % 6, total + 1, 6):
+        name = f"CRASH_SEED={SEED}, signal {number} at call {at} of {total}"
+        sandbox.reset()
+        sandbox.set(users=["dana@northwind.example"], requests_per_minute=0)
+        folder = {"results_path": str(tmp_path / f"{number}-{at}")}
+        ended, states = stopped_at(at, number, small | folder)
+        assert ended in {0, exit_code}, f"{name}: {ended}"
+        endings[ended] += 1
+        check_state(states, Path(folder["results_path"]), name)
+        healed = run_singer(MESSAGES, small | folder)
+        assert healed.error is None, f"{name}: {healed.error}"
+        assert healed.states[-1] == '{"at": 10}', name
+        assert Counter(lead["email"] for lead in leads_of(sandbox)) == Counter(PEOPLE), name
+    assert endings[exit_code] > endings[0], "most of these moments are before the end"
+
+
+def stopped_at(at: int, number: int, settings: dict[str, Any]) -> tuple[int, list[str]]:
+    """Run with a signal's wish at the `at`-th storage call; returns exit code and STATE lines."""
+    system, states = LossySystem(0), []
+    stops: list[Any] = []
+
+    def wish(call: int) -> None:
+        if call == at and stops:
+            stops[0].request(number)
+
+    def read(stop: Any) -> Iterator[Any]:
+        if system.calls >= at:
+            stop.request(number)
+        stops.append(stop)
+        return read_messages(read_lines(io.BytesIO(as_bytes(MESSAGES)), stop, idle_s=0.01), Counter())
+
+    system.before_call = wish
+    given = Input(read, lambda value: states.append(value.decode()))
+    try:
+        execute(read_settings(settings), given, report=lambda _: None, system=system)
+    except AmplemarketError as error:
+        return error.exit_code, states
+    return 0, states

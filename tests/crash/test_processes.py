@@ -23,7 +23,7 @@ PROGRAM = [sys.executable, "-m", "target_amplemarket"]
 SHARDS = 5
 KILLS = 500 if IS_ALL else 15
 STOPS = 200 if IS_ALL else 5
-STARTS = 20
+STARTS = 50
 PATIENCE_S = 60.0
 LONGEST_S = 1.5
 """A signal comes at most so long after the folder is locked; most runs have ended by then."""
