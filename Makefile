@@ -33,7 +33,7 @@ test: $(READY) $(MELTANO) ## All tests
 	$(BIN)/python -m pytest -n $(JOBS)
 
 crash: $(READY) ## The whole proof of delivery: every kill, fault and power cut, then planted defects
-	CRASH=all $(BIN)/python -m pytest -n $(JOBS) -s tests/crash tests/test_power_cut.py tests/test_protocol_machine.py
+	CRASH=all $(BIN)/python -m pytest -n $(JOBS) -rP tests/crash tests/test_power_cut.py tests/test_protocol_machine.py
 	$(BIN)/python -m tests.planted
 
 lint: $(READY) ## Style, types, import order, generated pages

@@ -70,6 +70,7 @@ class Pipeline:
     mappings: dict[str, StreamMapping] = field(default_factory=dict)
     alarms: list[str] = field(default_factory=list)
     resent: list[str] = field(default_factory=list)
+    note_resent: Callable[[], None] = lambda: None
     _mapped_schemas: dict[str, Stream] = field(default_factory=dict)
     _known_owners: Collection[str] | None = None
     _fallen_back: bool = False
@@ -248,13 +249,15 @@ class Pipeline:
         if rows.num_rows:
             self.writer.write_list(lead_list.number, rows)
             self.books.enter(rows)
-        for file_name in delivery.outbox_files:
-            self.outbox.remove(file_name)
         self._enter_lists(delivery)
         for alarm in delivery.alarms:
             LOGGER.warning("%s", alarm)
         self.alarms.extend(delivery.alarms)
-        self.resent.extend(delivery.resent)
+        if delivery.resent:
+            self.resent.extend(delivery.resent)
+            self.note_resent()
+        for file_name in delivery.outbox_files:
+            self.outbox.remove(file_name)
         if delivery.stop is not None:
             self.stop.event.set()
             raise delivery.stop

@@ -156,8 +156,14 @@ class _Run:
         pipeline = self._assemble(given, outbox)
         pipeline.alarms.extend(each.alarm for each in recovered if each.alarm)
         freed = [each.entry.intent.marker for each in recovered if each.verdict is Verdict.ABSENT]
-        under_way = self._summary(pipeline, freed, ended_at=None, exit_code=None, end="under way, or killed")
-        write_summary(self.folder, under_way)
+
+        def note_under_way() -> None:
+            """So that a run that is killed leaves the markers that later runs have to look for."""
+            under_way = self._summary(pipeline, freed, ended_at=None, exit_code=None, end="under way, or killed")
+            write_summary(self.folder, under_way)
+
+        pipeline.note_resent = note_under_way
+        note_under_way()
         failure = _failure_of(lambda: pipeline.run(given.messages(self.stop)))
         failure = failure or _failure_of(lambda: self._audit(pipeline.resent, freed))
         failure = failure or _failure_of(lambda: _refuse_held(recovered))

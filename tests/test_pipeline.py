@@ -4,6 +4,7 @@ import io
 import json
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -550,3 +551,23 @@ def test_when_a_state_leaves_every_record_before_it_has_a_durable_row(settings: 
     execute(small, Input(read, emit), report=lambda _: None)
     assert seen[-1] == 30
     assert len(seen) > 1
+
+
+def test_a_list_that_was_sent_again_is_noted_before_the_run_may_be_killed(
+    settings: dict[str, Any], sandbox: RunningSandbox
+) -> None:
+    """Later runs look whether it is there twice, whatever became of this one."""
+    sandbox.set(faults=[LOST_BEFORE_COMMIT])
+    noted: list[list[str]] = []
+
+    def emit(_: bytes) -> None:
+        [file] = Path(settings["results_path"]).glob("runs/*.json")
+        noted.append(json.loads(file.read_bytes())["resent"])
+
+    def read(stop: Any) -> Any:
+        messages = as_bytes([*contacts(2), state({"at": 2})])
+        return read_messages(read_lines(io.BytesIO(messages), stop, idle_s=0.01), Counter())
+
+    execute(read_settings(settings), Input(read, emit), report=lambda _: None)
+    [[marker]] = noted
+    assert sandbox.log()[0].name.endswith(f"[{marker}]")
