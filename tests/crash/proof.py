@@ -161,11 +161,9 @@ def faults_in(
     path: Path,
     sandbox: RunningSandbox,
     states: list[int],
-    *,
-    may_repeat: frozenset[int | None] = frozenset(),
 ) -> list[str]:
-    """What is not nought of L, D, A and S; a run that ended with a code in `may_repeat` may repeat rows."""
-    return [*arrival_faults(world, sandbox), *row_faults(world, path, sandbox, states, may_repeat)]
+    """What is not nought of L, D, A and S."""
+    return [*arrival_faults(world, sandbox), *row_faults(world, path, sandbox, states)]
 
 
 def arrival_faults(world: World, sandbox: RunningSandbox) -> Iterator[str]:
@@ -179,9 +177,7 @@ def arrival_faults(world: World, sandbox: RunningSandbox) -> Iterator[str]:
         yield f"strangers: {sorted(strangers)[:5]}"
 
 
-def row_faults(
-    world: World, path: Path, sandbox: RunningSandbox, states: list[int], may_repeat: frozenset[int | None]
-) -> Iterator[str]:
+def row_faults(world: World, path: Path, sandbox: RunningSandbox, states: list[int]) -> Iterator[str]:
     """A and S."""
     rows = read_results(path)
     for run_id in run_ids(path):
@@ -190,7 +186,7 @@ def row_faults(
         summary = json.loads(file.read_text(encoding="utf-8"))
         if summary["exit_code"] == 0 and numbers != list(range(1, summary["records"] + 1)):
             yield f"A: run {run_id} has rows {numbers} for {summary['records']} records"
-        if len(set(numbers)) != len(numbers) and summary["exit_code"] not in may_repeat:
+        if len(set(numbers)) != len(numbers):
             yield f"A: run {run_id} has two rows for a record: {numbers}"
     last = {json.loads(row["record_key"])["id"]: row for row in _in_run_order(rows)}
     ends_unknown = [p for p in range(1, len(world.records) + 1) if not _is_known(last.get(p))]

@@ -40,9 +40,7 @@ class Trial:
         self.violations += ended.violations
         return ended
 
-    def heal(
-        self, *, replays: bool, planted: str | None = None, may_repeat: frozenset[int | None] = frozenset()
-    ) -> list[str]:
+    def heal(self, *, replays: bool, planted: str | None = None) -> list[str]:
         """Rerun until 0; returns everything that is wrong then."""
         self.sandbox.set(faults=[])
         codes = []
@@ -51,7 +49,7 @@ class Trial:
             if codes[-1] == 0:
                 break
         faults = [] if codes[-1] == 0 else [f"not healed: {codes}"]
-        found = faults_in(self.world, self.path, self.sandbox, self.states, may_repeat=may_repeat)
+        found = faults_in(self.world, self.path, self.sandbox, self.states)
         return faults + self.violations + found
 
 
