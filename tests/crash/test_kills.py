@@ -45,10 +45,11 @@ class Trial:
         self.sandbox.set(faults=[])
         codes = []
         for _ in range(MOST_RERUNS):
-            codes.append(self.run(Plan(), replays=replays, planted=planted).code)
+            ended = self.run(Plan(), replays=replays, planted=planted)
+            codes.append(ended.code)
             if codes[-1] == 0:
                 break
-        faults = [] if codes[-1] == 0 else [f"not healed: {codes}"]
+        faults = [] if codes[-1] == 0 else [f"not healed: {codes}: {ended.error}"]
         found = faults_in(self.world, self.path, self.sandbox, self.states)
         return faults + self.violations + found
 

@@ -71,7 +71,7 @@ class Command:
             codes.append(ended.code)
             if ended.code == 0:
                 break
-        faults = [] if codes[-1] == 0 else [f"not healed: {codes}"]
+        faults = [] if codes[-1] == 0 else [f"not healed: {codes}: {ended.error}"]
         return faults + faults_in(self.world, self.path, self.sandbox, self.states)
 
 
