@@ -13,6 +13,10 @@ from target_amplemarket.sandbox import RunningSandbox, running_sandbox
 from tests.harness import Ran, run_singer
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "step(*names): proves these steps of docs/explanation/delivery.md")
+
+
 @pytest.fixture
 def sandbox() -> Iterator[RunningSandbox]:
     with running_sandbox() as running:

@@ -115,6 +115,7 @@ def test_a_second_run_on_the_same_folder_ends_at_once_with_its_own_code(
         first.communicate(b"", timeout=30)
 
 
+@pytest.mark.step("D8")
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_the_run_with_its_own_code_and_state_covers_what_is_recorded(
     settings: dict[str, Any], tmp_path: Path, sandbox: RunningSandbox, number: signal.Signals, exit_code: int
@@ -172,6 +173,7 @@ def _until(holds: Any, *, most_s: float = 20.0) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.step("R3")
 def test_a_call_that_never_ends_does_not_keep_a_stopped_process(
     settings: dict[str, Any], tmp_path: Path, sandbox: RunningSandbox
 ) -> None:

@@ -154,6 +154,7 @@ def test_reconcile_without_settings_says_which(shell: Shell) -> None:
     assert "`api_key` is required" in last_line(done.err)
 
 
+@pytest.mark.step("R3", "R4")
 @pytest.mark.parametrize(("fault", "verdict", "after"), [
     (LOST_AFTER_COMMIT, "sent", "accepted"), (LOST_BEFORE_COMMIT, "absent", "rejected"),
 ])  # fmt: skip
@@ -183,6 +184,7 @@ def test_reconcile_ends_with_7_while_nobody_can_tell_and_with_0_once_the_api_can
 # --- Deciding ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.step("R4")
 @pytest.mark.parametrize(("fault", "verdict", "form", "after", "next_run"), [
     (LOST_AFTER_COMMIT, "sent", "{}", "accepted", "duplicate"),
     (LOST_BEFORE_COMMIT, "absent", "[{}]", "rejected", "accepted"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -51,3 +52,18 @@ def test_readme_is_short_and_its_examples_hold() -> None:
     assert len(project.splitlines()) <= 10, "a ten-line pipeline"
     for command in ("make demo", "make test"):
         assert command in text
+
+
+def test_the_tests_cite_each_step_of_a_delivery_and_no_step_that_there_is_not() -> None:
+    page = (ROOT / "docs/explanation/delivery.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\b[A-Z]\d\b", page))
+    cited = {step for file in (ROOT / "tests").rglob("test_*.py") for step in steps_cited_in(file)}
+    assert {"D1", "R1"} <= named
+    assert cited == named
+
+
+def steps_cited_in(file: Path) -> set[str]:
+    """The arguments of `pytest.mark.step`."""
+    calls = [node for node in ast.walk(ast.parse(file.read_bytes())) if isinstance(node, ast.Call)]
+    citations = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "step"]
+    return {ast.literal_eval(name) for citation in citations for name in citation.args}

@@ -42,6 +42,7 @@ ONE_OF_EACH = [
 ]
 
 
+@pytest.mark.step("D6")
 def test_every_record_ends_in_one_row_and_every_accepted_one_in_the_commit_log(
     run: Any, sandbox: RunningSandbox
 ) -> None:
@@ -75,6 +76,7 @@ def test_the_request_has_the_documented_shape_and_spends_nothing_unasked(run: An
     assert (options.enrich, options.validate_email, options.reveal_phone_numbers) == (False, False, False)
 
 
+@pytest.mark.step("D7")
 def test_the_same_input_again_sends_nothing(run: Any, sandbox: RunningSandbox) -> None:
     first, again = run(contacts(30)), run(contacts(30))
     assert first.statuses == ["accepted"] * 30
@@ -105,6 +107,7 @@ def test_append_only_sends_each_version_of_a_record_once(run: Any, sandbox: Runn
     assert [lead["title"] for lead in leads_of(sandbox)] == ["Buyer", "Head"]
 
 
+@pytest.mark.step("D1")
 def test_lists_are_full_before_they_are_closed_and_keep_the_order(run: Any, sandbox: RunningSandbox) -> None:
     ran = run(contacts(25), batch_size_rows=10, max_in_flight=1)
     assert [len(entry.created.leads) for entry in sandbox.log()] == [10, 10, 5]
@@ -175,6 +178,7 @@ LOST_AFTER_COMMIT = "server_error_after_commit:status=502,times=1"
 LOST_BEFORE_COMMIT = "server_error:status=502,times=1,endpoint=POST /lead-lists"
 
 
+@pytest.mark.step("D5")
 @pytest.mark.parametrize("fault", [LOST_AFTER_COMMIT, LOST_BEFORE_COMMIT, "reset_after_commit:times=1"])
 def test_a_list_whose_answer_was_lost_is_looked_for_and_is_there_exactly_once(
     run: Any, sandbox: RunningSandbox, fault: str
@@ -188,6 +192,7 @@ def test_a_list_whose_answer_was_lost_is_looked_for_and_is_there_exactly_once(
     assert ran.states == ['{"at": 5}']
 
 
+@pytest.mark.step("D5", "R4")
 @pytest.mark.parametrize("fault", [LOST_AFTER_COMMIT, LOST_BEFORE_COMMIT])
 def test_a_list_that_cannot_be_asked_about_is_held_until_it_can(run: Any, sandbox: RunningSandbox, fault: str) -> None:
     sandbox.set(faults=[fault, "listing_error:status=403"])
@@ -216,6 +221,7 @@ def test_a_list_that_cannot_be_asked_about_is_held_until_it_can(run: Any, sandbo
     assert healed.statuses[:5] == ["duplicate" if was_there else "accepted"] * 5
 
 
+@pytest.mark.step("D5")
 @pytest.mark.parametrize(("on_unknown", "committed"), [("resend", 2), ("assume_sent", 1)])
 def test_what_cannot_be_asked_about_goes_as_the_settings_say(
     run: Any, sandbox: RunningSandbox, on_unknown: str, committed: int
@@ -229,6 +235,7 @@ def test_what_cannot_be_asked_about_goes_as_the_settings_say(
     assert set(ran.column("reason")) == {None if on_unknown == "resend" else "outcome_unknown"}
 
 
+@pytest.mark.step("R3", "R4")
 def test_a_run_killed_between_sending_and_recording_sends_nobody_twice(
     run: Any, sandbox: RunningSandbox, settings: dict[str, Any]
 ) -> None:
@@ -248,6 +255,17 @@ def test_a_run_killed_between_sending_and_recording_sends_nobody_twice(
     assert not list((killed.results_path / "outbox").iterdir())
 
 
+@pytest.mark.step("R1")
+def test_what_a_killed_run_left_half_written_is_gone_after_the_next(run: Any) -> None:
+    left = run(contacts(1)).results_path
+    halves = [left / "outbox" / "000002-AAAAAAAAAAAA.arrow.0a1b2c3d.tmp", left / "key.0a1b2c3d.tmp"]
+    for half in halves:
+        half.write_bytes(b"ha")
+    assert run(contacts(1)).error is None
+    assert not [half for half in halves if half.exists()]
+
+
+@pytest.mark.step("R5")
 @pytest.mark.parametrize("second", [LOST_AFTER_COMMIT, None])
 def test_a_list_that_is_there_twice_is_an_alarm(run: Any, sandbox: RunningSandbox, second: str | None) -> None:
     """A server that commits later than anybody waited: not prevented, but found, in this run or in the next."""
@@ -319,6 +337,7 @@ def test_a_stop_records_what_was_sent_and_leaves_the_rest_to_the_next_run(
     assert Counter(run(messages).statuses) == {"duplicate": sent, "accepted": 25 - sent}
 
 
+@pytest.mark.step("D8")
 def test_state_waits_for_the_slowest_stream(settings: dict[str, Any]) -> None:
     """Full lists of one stream do not release a STATE that covers an open list of another."""
     messages = [
@@ -340,6 +359,7 @@ def test_empty_state_never_leaves_and_state_before_all_records_does(run: Any) ->
     assert run([state({"first": 1}), *contacts(1), state({})]).states == ['{"first": 1}']
 
 
+@pytest.mark.step("D8")
 def test_state_values_leave_as_the_tap_wrote_them(run: Any) -> None:
     value = b'{"a":1.10,  "b":123456789012345678901234567890,"c":"\\u00e9","a":2}'
     assert run(b'{"type":"STATE","value":' + value + b"}\n").states == [value.decode()]
@@ -465,6 +485,7 @@ def test_another_account_is_not_asked_about_the_lists_of_this_one(run: Any, sand
     assert not [request for request in sandbox.requests() if request.path == "/lead-lists"]
 
 
+@pytest.mark.step("D1")
 def test_a_list_that_waits_long_enough_is_closed_so_that_state_goes_on(
     settings: dict[str, Any], sandbox: RunningSandbox
 ) -> None:
@@ -497,6 +518,7 @@ def test_an_empty_run_asks_the_api_nothing(run: Any, sandbox: RunningSandbox) ->
     assert not sandbox.requests()
 
 
+@pytest.mark.step("D7")
 def test_ten_runs_of_one_input_with_changing_list_sizes_send_everybody_once(run: Any, sandbox: RunningSandbox) -> None:
     """As when the bookmarks of the runner are lost: every run reads everything anew."""
     messages = [*contacts(12), state({"at": 12})]
@@ -518,6 +540,7 @@ def test_a_storm_of_429_is_waited_out_as_the_api_asks(run: Any, sandbox: Running
     assert sum(clock.slept_s) >= 6 * 7 * 0.9
 
 
+@pytest.mark.step("R5")
 def test_a_list_that_comes_after_it_was_found_absent_is_an_alarm(run: Any, sandbox: RunningSandbox) -> None:
     """The answer is lost, nobody can be asked, the next run finds nothing and sends anew; then the list commits."""
     sandbox.set(faults=["late_commit:seconds=60,times=1", "listing_error:status=403"])
@@ -531,6 +554,7 @@ def test_a_list_that_comes_after_it_was_found_absent_is_an_alarm(run: Any, sandb
     assert "is in the account" in str(late.error)
 
 
+@pytest.mark.step("D6", "D8")
 def test_when_a_state_leaves_every_record_before_it_has_a_durable_row(settings: dict[str, Any]) -> None:
     """Looked at in the moment when the line is written: accepted, rejected and duplicate records alike."""
     messages = [schema("p", "email")]
@@ -553,6 +577,7 @@ def test_when_a_state_leaves_every_record_before_it_has_a_durable_row(settings: 
     assert len(seen) > 1
 
 
+@pytest.mark.step("R5")
 def test_a_list_that_was_sent_again_is_noted_before_the_run_may_be_killed(
     settings: dict[str, Any], sandbox: RunningSandbox
 ) -> None:

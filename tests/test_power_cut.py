@@ -171,6 +171,7 @@ def call_count(settings: dict[str, Any], path: Path) -> int:
     return run_until(0, settings | {"results_path": str(path)})[0].calls
 
 
+@pytest.mark.step("D2", "D6", "D7", "D8", "R1", "R2", "R3")
 def test_a_power_cut_at_any_storage_call_loses_nobody_and_sends_nobody_twice(
     small: dict[str, Any], sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
@@ -205,6 +206,7 @@ def check_state(states: list[str], folder: Path, name: str) -> None:
     assert sorted(n for n in rows.column("record_no").to_pylist() if n <= covered) == list(range(1, covered + 1)), name
 
 
+@pytest.mark.step("D8")
 @pytest.mark.parametrize(("number", "exit_code"), [(15, 143), (2, 130)])
 def test_a_signal_at_any_storage_call_loses_nobody_and_sends_nobody_twice(
     small: dict[str, Any], sandbox: RunningSandbox, tmp_path: Path, number: int, exit_code: int

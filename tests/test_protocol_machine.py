@@ -371,4 +371,5 @@ class Protocol(RuleBasedStateMachine):
 
 
 TestProtocol = pytest.mark.filterwarnings("error")(Protocol.TestCase)
+TestProtocol = pytest.mark.step("D5", "D7", "D8", "R3", "R4")(TestProtocol)
 TestProtocol.settings = hypothesis_settings(max_examples=60, stateful_step_count=12, deadline=None)

@@ -71,6 +71,7 @@ def kills(count: int, shard: int) -> list[tuple[int, str]]:
     return everything[(SEED % EVERY) * SHARDS + shard :: EVERY * SHARDS]
 
 
+@pytest.mark.step("D1", "D2", "D3", "D6", "D7", "D8", "R1", "R2", "R3", "R4")
 @pytest.mark.parametrize("replays", [False, True], ids=["from the last STATE", "from the start"])
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_a_kill_at_any_effect_loses_and_doubles_nobody(trial: Callable[[], Trial], shard: int, replays: bool) -> None:
@@ -86,6 +87,7 @@ def test_a_kill_at_any_effect_loses_and_doubles_nobody(trial: Callable[[], Trial
     tally.show()
 
 
+@pytest.mark.step("R1", "R2", "R3", "R4")
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_kills_of_the_healing_runs_lose_and_double_nobody(trial: Callable[[], Trial], shard: int) -> None:
     """Up to three kills one after another, the later ones most often in the recovery of the earlier."""
@@ -103,6 +105,7 @@ def test_kills_of_the_healing_runs_lose_and_double_nobody(trial: Callable[[], Tr
     tally.show()
 
 
+@pytest.mark.step("D5", "R3", "R4")
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_kills_while_answers_are_withheld_lose_and_double_nobody(trial: Callable[[], Trial], shard: int) -> None:
     """The server fails now and then, committed or not, the process is killed anywhere."""
@@ -120,6 +123,7 @@ def test_kills_while_answers_are_withheld_lose_and_double_nobody(trial: Callable
     tally.show()
 
 
+@pytest.mark.step("R3")
 @pytest.mark.parametrize("number", range(2, 6) if IS_ALL else [2 + SEED % 4])
 def test_what_arrives_after_the_kill_and_within_the_settling_time_is_found(
     trial: Callable[[], Trial], settings: dict[str, Any], number: int

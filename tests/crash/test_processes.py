@@ -110,12 +110,14 @@ def make(sandbox: RunningSandbox, settings: dict[str, Any], tmp_path: Path) -> C
     return command
 
 
+@pytest.mark.step("D2", "D8", "R2", "R3")
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_the_command_may_be_killed_at_any_moment(make: Callable[[World], Command], worker: Worker, shard: int) -> None:
     expected = {int(signal.SIGKILL): {0, -signal.SIGKILL}}
     try_signals(make, worker, expected, random.Random(f"{SEED}:kill:{shard}"), KILLS // SHARDS).show()
 
 
+@pytest.mark.step("D8")
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_the_command_may_be_stopped_at_any_moment(make: Callable[[World], Command], worker: Worker, shard: int) -> None:
     """Until the run has taken the signals over they end the process as they do any program; for 4 see below."""

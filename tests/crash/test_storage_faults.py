@@ -23,6 +23,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.step("D2", "D6", "D7", "D8")
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_a_storage_fault_at_any_call_loses_and_doubles_nobody(trial: Callable[[], Trial], shard: int) -> None:
     count = effect_count(trial())
@@ -38,6 +39,7 @@ def test_a_storage_fault_at_any_call_loses_and_doubles_nobody(trial: Callable[[]
     tally.show()
 
 
+@pytest.mark.step("D6")
 def test_a_folder_that_cannot_be_synced_once_does_not_make_a_second_row(trial: Callable[[], Trial]) -> None:
     """Rows that go with no list: renamed into place, then fsync of the folder fails, then they are flushed again."""
     labels = trial().run(Plan()).labels

@@ -104,6 +104,7 @@ SLOW = {"hang", "hang after commit", "late commit, hang", "drip too slow"}
 """Each costs a second of real time for every call."""
 
 
+@pytest.mark.step("D4", "D5")
 @pytest.mark.parametrize(
     ("name", "times"),
     [(n, t) for n in WITHHELD for t in (1, 2, None) if IS_ALL or t == 1 or (t is None and n not in SLOW)],
@@ -114,6 +115,7 @@ def test_a_withheld_answer_loses_and_doubles_nobody(account: Account, name: str,
     assert account.heal() == []
 
 
+@pytest.mark.step("D4", "D5", "R3")
 @pytest.mark.parametrize("number", range(8))
 def test_a_mixture_of_faults_loses_and_doubles_nobody(account: Account, number: int) -> None:
     """Calls fail in any way, and so does the listing that is asked about them."""
@@ -145,6 +147,7 @@ FAILING: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.step("D5", "R4")
 @pytest.mark.parametrize("is_committed", [True, False], ids=["committed", "not committed"])
 @pytest.mark.parametrize("name", FAILING)
 def test_a_listing_that_fails_holds_the_list(account: Account, name: str, is_committed: bool) -> None:
@@ -170,6 +173,7 @@ def test_a_listing_that_fails_holds_the_list(account: Account, name: str, is_com
     assert account.heal() == []
 
 
+@pytest.mark.step("R5")
 def test_the_summary_of_a_run_that_failed_says_so_and_names_what_was_sent_again(account: Account) -> None:
     """Later runs look for lists that were sent again by what the summary says."""
     account.world = World(account.world.records[5:], state_every=2)
@@ -181,6 +185,7 @@ def test_the_summary_of_a_run_that_failed_says_so_and_names_what_was_sent_again(
     assert run.resent == ran.summary.resent != []
 
 
+@pytest.mark.step("D5")
 @pytest.mark.parametrize("seconds", [1, SETTLE_S // 2, SETTLE_S - 1])
 @pytest.mark.parametrize("kind", ["server_error_after_commit", "reset_after_commit", "server_error"])
 def test_a_listing_that_lags_for_less_than_the_settling_time_doubles_nobody(
@@ -213,6 +218,7 @@ LIMITS: dict[str, list[dict[str, Any]]] = {
 """What no client can tell from a list that is not there."""
 
 
+@pytest.mark.step("R5")
 @pytest.mark.parametrize("name", LIMITS)
 def test_what_cannot_be_told_from_absence_is_doubled_and_said_so(account: Account, name: str) -> None:
     """The limit of what can be promised: a list there twice is an alarm of this run or the next."""

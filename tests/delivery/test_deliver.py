@@ -58,6 +58,7 @@ def part_numbers(delivery: Delivery) -> list[int]:
 # --- The outbox comes first -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.step("D2")
 def test_a_durable_outbox_file_holds_exactly_the_leads_of_the_request_before_it_is_sent(tmp_path: Path) -> None:
     """The scripted service looks at every send: whole list, rest after an eviction, both halves of a split."""
     folder = WatchedFolder(tmp_path / "results")
@@ -79,6 +80,7 @@ def test_the_whole_list_goes_in_record_order_and_comes_back_accepted() -> None:
     assert delivery.settled_lead_count == 5
 
 
+@pytest.mark.step("D2")
 def test_nothing_is_sent_when_the_outbox_cannot_be_written() -> None:
     world = make_world(MemoryFolder(fails_at=1))
     delivery = deliver(make_list(3), world.sender)
@@ -422,6 +424,7 @@ class Step:
 STEPS = st.builds(Step, OUTCOMES, st.booleans(), st.sampled_from([False] * 9 + [True]))
 
 
+@pytest.mark.step("D2")
 @settings(max_examples=400, deadline=None)
 @given(
     lead_count=st.integers(1, 12),

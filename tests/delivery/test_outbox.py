@@ -29,6 +29,7 @@ def named(text: str) -> LeadList:
     return dataclasses.replace(make_list(1, number=7), base_name=text, key=GroupKey(text, text, "email"))
 
 
+@pytest.mark.step("D2")
 def test_an_intent_comes_back_whole_with_its_leads(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "results")
     lead_list = make_list(50, number=42, marker="K7Q2M9XA4T1B", first_record_no=7)
@@ -68,6 +69,7 @@ def test_no_text_of_the_input_is_in_a_file_name(text: str, tmp_path: Path) -> No
     assert entry.intent.stream == text
 
 
+@pytest.mark.step("D2")
 def test_the_rest_of_a_list_replaces_the_intent_of_the_whole() -> None:
     _, outbox, name = outbox_with_a_list()
     whole = make_list(50, number=42)
@@ -93,6 +95,7 @@ def test_entries_come_in_the_order_of_their_numbers() -> None:
     assert [entry.intent.number for entry in outbox.entries()] == [1, 2, 10, 33]
 
 
+@pytest.mark.step("D7")
 def test_a_removed_intent_is_gone_and_removing_it_again_is_no_fault(tmp_path: Path) -> None:
     outbox = Outbox(Folder(tmp_path / "results"), RUN_ID)
     names = [outbox.write(make_list(1, number=number), BODY) for number in (1, 2)]

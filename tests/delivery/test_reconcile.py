@@ -35,6 +35,7 @@ def ask(listing: Listing, clock: VirtualClock, *markers: str, stop: threading.Ev
     return dict(reconcile(markers, service, clock, stop or threading.Event(), settle_s=180.0))  # type: ignore[arg-type]
 
 
+@pytest.mark.step("D5", "R3")
 @pytest.mark.parametrize("answer", [FOUND, TWICE, FAILS])
 def test_a_question_is_asked_once_after_the_whole_settle_where_the_answer_decides(answer: Confirmation) -> None:
     clock = VirtualClock()
@@ -43,6 +44,7 @@ def test_a_question_is_asked_once_after_the_whole_settle_where_the_answer_decide
     assert listing.asked == [("a", 180.0)]
 
 
+@pytest.mark.step("D5", "R3")
 @pytest.mark.parametrize("second", [Absent(), FOUND, FAILS])
 def test_what_is_absent_is_asked_for_once_more_half_a_settle_later(second: Confirmation) -> None:
     clock = VirtualClock()
@@ -51,6 +53,7 @@ def test_what_is_absent_is_asked_for_once_more_half_a_settle_later(second: Confi
     assert listing.asked == [("a", 180.0), ("a", 270.0)]
 
 
+@pytest.mark.step("R3")
 def test_several_lists_wait_together_and_only_the_absent_ones_are_asked_for_again() -> None:
     clock = VirtualClock()
     listing = Listing(clock, a=[FOUND], b=[Absent(), FOUND], c=[FAILS], d=[Absent()])

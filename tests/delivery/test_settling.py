@@ -85,6 +85,7 @@ def left_after_recording(world: World, delivery: Delivery) -> list[str]:
 # --- One list ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.step("D5")
 @pytest.mark.parametrize("on_unknown", ["hold", "resend", "assume_sent"])
 @pytest.mark.parametrize("looks", [[FOUND], [Absent(), FOUND]])
 def test_a_list_that_is_found_is_accepted_with_its_id_and_not_sent_again(
@@ -102,6 +103,7 @@ def test_a_list_that_is_found_is_accepted_with_its_id_and_not_sent_again(
     assert world.clock.sleeps == [180.0, 90.0][: len(looks)]
 
 
+@pytest.mark.step("D5")
 def test_a_list_that_is_there_several_times_is_accepted_with_an_alarm_that_names_them() -> None:
     _, _, sender = asked_world(in_turn([LOST]), after(TWICE))
     delivery = deliver(make_list(3), sender)
@@ -111,6 +113,7 @@ def test_a_list_that_is_there_several_times_is_accepted_with_an_alarm_that_names
     assert all(word in delivery.alarms[0] for word in ("[AAAAAAAAAAAA]", "2 times", "list-7", "list-8"))
 
 
+@pytest.mark.step("D5")
 @pytest.mark.parametrize("on_unknown", ["hold", "resend", "assume_sent"])
 def test_a_list_that_is_absent_twice_is_sent_again_as_it_was_and_its_marker_is_noted(on_unknown: str) -> None:
     world, service, sender = asked_world(in_turn([LOST]), after(Absent()), on_unknown)
@@ -124,6 +127,7 @@ def test_a_list_that_is_absent_twice_is_sent_again_as_it_was_and_its_marker_is_n
     assert left_after_recording(world, delivery) == []
 
 
+@pytest.mark.step("D5")
 def test_after_three_unanswered_calls_a_list_is_held() -> None:
     world, service, sender = asked_world(lambda _: LOST, after(Absent()))
     delivery = deliver(make_list(3), sender)
@@ -136,6 +140,7 @@ def test_after_three_unanswered_calls_a_list_is_held() -> None:
     assert delivery.resent == ["AAAAAAAAAAAA"] * 2
 
 
+@pytest.mark.step("D5")
 @pytest.mark.parametrize("looks", [[FAILS], [Absent(), FAILS]])
 def test_a_list_that_cannot_be_asked_about_is_held_and_its_intent_stays(looks: list[Confirmation]) -> None:
     world, service, sender = asked_world(lambda _: LOST, after(*looks))
@@ -148,6 +153,7 @@ def test_a_list_that_cannot_be_asked_about_is_held_and_its_intent_stays(looks: l
     assert left_after_recording(world, delivery) == [FILE]
 
 
+@pytest.mark.step("D5")
 def test_with_resend_a_list_that_cannot_be_asked_about_is_sent_again() -> None:
     world, service, sender = asked_world(in_turn([LOST]), after(FAILS), "resend")
     delivery = deliver(make_list(3), sender)
@@ -165,6 +171,7 @@ def test_with_resend_too_three_unanswered_calls_are_the_end() -> None:
     assert left_after_recording(world, delivery) == [FILE]
 
 
+@pytest.mark.step("D5")
 def test_with_assume_sent_a_list_that_cannot_be_asked_about_counts_as_sent() -> None:
     world, service, sender = asked_world(lambda _: LOST, after(FAILS), "assume_sent")
     delivery = deliver(make_list(3), sender)
@@ -327,6 +334,7 @@ def in_thread(step: Callable[[], object]) -> threading.Thread:
     return thread
 
 
+@pytest.mark.step("D5")
 @pytest.mark.parametrize("most", [1, 2, 4])
 def test_others_are_sent_while_lists_settle(most: int) -> None:
     gate = Gate()
@@ -427,6 +435,7 @@ def test_a_settled_list_that_is_sent_again_waits_for_a_place() -> None:
     in_flight.close()
 
 
+@pytest.mark.step("D5")
 def test_so_many_lists_settle_and_then_submit_waits() -> None:
     gate = Gate()
 

@@ -48,6 +48,7 @@ def numbers_of(lead_list: LeadList) -> list[int]:
     return made
 
 
+@pytest.mark.step("D1")
 def test_a_list_is_closed_at_exactly_the_size_that_the_settings_allow() -> None:
     lists = open_lists(size=3)
     assert list(lists.add("s", emails(1, 2), KNOWN, 0.0)) == []
@@ -88,6 +89,7 @@ def test_leads_of_an_unknown_owner_or_of_none_go_to_the_default_owner() -> None:
     assert numbers_of(closed) == [1, 2, 3]
 
 
+@pytest.mark.step("D1")
 def test_a_list_is_closed_at_its_age_counted_from_its_first_lead() -> None:
     lists = open_lists(wait_limit_s=300)
     assert list(lists.add("a", emails(1, 1), KNOWN, 1_000.0)) == []
@@ -212,6 +214,7 @@ TestGrouping = Grouping.TestCase
 TestGrouping.settings = settings(deadline=None, max_examples=40, stateful_step_count=20)
 
 
+@pytest.mark.step("D1")
 @given(
     st.text(st.characters(exclude_categories=[]), max_size=300),
     st.lists(st.sampled_from(["{stream}", "{date}", "{owner}", "{list_type}", "{{", "}}", " ", "é", "🚀", "\x00"])).map(

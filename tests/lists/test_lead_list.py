@@ -48,6 +48,7 @@ def test_a_long_base_name_is_cut_so_that_part_and_marker_stay() -> None:
     assert lead_list("x" * 97 + " y").name.endswith("xx part 1 [K7Q2M5XA4T3B]")
 
 
+@pytest.mark.step("D1")
 @given(st.text(st.characters(exclude_categories=[]), max_size=200), st.integers(1, 10**9))
 @example("\u202eabc\u2066", 1)
 @example("👩‍👩‍👧‍👦" * 40, 10)
@@ -77,6 +78,7 @@ def test_plain_text_is_printable_ascii_and_stays_as_it_is(text: str) -> None:
     assert plain(made) == made
 
 
+@pytest.mark.step("D1")
 def test_markers_are_12_base32_characters_and_never_the_same() -> None:
     markers = [make_marker() for _ in range(2_000)]
     assert len(set(markers)) == len(markers)

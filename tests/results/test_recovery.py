@@ -117,6 +117,7 @@ def test_an_empty_outbox_is_settled_without_waiting(left: Left) -> None:
     assert left.clock.slept_s == []
 
 
+@pytest.mark.step("R2")
 @pytest.mark.parametrize("parts", [[accepted([1, 2, 3])], [refused([1, 2, 3])], [evicted([1]), accepted([2, 3])]])
 def test_of_a_list_that_is_recorded_only_the_intent_goes(left: Left, parts: list[Part]) -> None:
     left.intent([2, 3] if len(parts) == 2 else [1, 2, 3])
@@ -127,6 +128,7 @@ def test_of_a_list_that_is_recorded_only_the_intent_goes(left: Left, parts: list
     assert left.clock.slept_s == []
 
 
+@pytest.mark.step("R2", "R3")
 def test_a_list_of_which_other_records_are_recorded_is_asked_for(left: Left) -> None:
     """Three refused rows and three leads in the outbox are the same number, not the same leads."""
     left.intent([4, 5, 6])
@@ -139,6 +141,7 @@ def test_a_list_of_which_other_records_are_recorded_is_asked_for(left: Left) -> 
 # --- Found ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.step("R3", "R4")
 def test_a_list_that_is_found_gets_its_rows_in_the_run_that_sent_it(left: Left) -> None:
     left.intent([1, 2, 3])
     [settled], asked = left.recover({A: FOUND})
@@ -154,6 +157,7 @@ def test_a_list_that_is_found_gets_its_rows_in_the_run_that_sent_it(left: Left) 
     assert None not in left.column("email_fingerprint").values()
 
 
+@pytest.mark.step("R4")
 def test_rows_of_a_found_list_take_the_place_of_its_held_ones_and_touch_no_other(left: Left) -> None:
     left.intent([3, 4])
     left.intent([5], marker=C)
@@ -167,6 +171,7 @@ def test_rows_of_a_found_list_take_the_place_of_its_held_ones_and_touch_no_other
     assert left.markers == [C]
 
 
+@pytest.mark.step("R4")
 def test_rows_of_a_found_list_are_one_rename_before_its_intent_goes(left: Left) -> None:
     left.intent([1, 2])
     left.rows(held([1, 2]))
@@ -196,6 +201,7 @@ def test_a_list_that_is_found_several_times_is_an_alarm(left: Left) -> None:
 # --- Absent -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.step("R3", "R4")
 def test_a_list_that_is_absent_twice_is_forgotten(left: Left) -> None:
     left.intent([1, 2])
     [settled], asked = left.recover({A: Absent()})
@@ -205,6 +211,7 @@ def test_a_list_that_is_absent_twice_is_forgotten(left: Left) -> None:
     assert left.files() == {}
 
 
+@pytest.mark.step("R4")
 def test_held_rows_of_an_absent_list_say_that_it_never_arrived_and_others_stay(left: Left) -> None:
     """The leads that the API had named when it refused the whole are rows of a list of the same name."""
     left.intent([3, 4])
@@ -224,6 +231,7 @@ def test_held_rows_of_an_absent_list_say_that_it_never_arrived_and_others_stay(l
 # --- Cannot be asked --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.step("R4")
 def test_a_list_that_cannot_be_asked_about_stays_held_with_nothing_changed(left: Left) -> None:
     left.intent([1, 2])
     left.rows(held([1, 2]))
@@ -287,6 +295,7 @@ def test_halves_of_a_list_share_a_file_and_each_keeps_its_own_answer(left: Left)
     assert left.markers == []
 
 
+@pytest.mark.step("R2")
 def test_the_whole_is_forgotten_once_both_halves_are_recorded(left: Left) -> None:
     left.intent([1, 2, 3, 4])
     left.rows(accepted([1, 2], marker=B), accepted([3, 4], marker=C))
@@ -410,6 +419,7 @@ def world_of_three(left: Left) -> dict[str, Confirmation]:
     return {A: FOUND, B: Absent()}
 
 
+@pytest.mark.step("R1", "R2", "R3", "R4")
 def test_recovery_that_is_killed_before_any_of_its_effects_ends_as_if_it_was_not(tmp_path: Path) -> None:
     straight = Left(tmp_path / "straight")
     answers = world_of_three(straight)

@@ -62,6 +62,7 @@ def test_it_holds_every_state_that_left_with_what_was_recorded_by_then(tmp_path:
     ]
 
 
+@pytest.mark.step("D8")
 def test_a_state_that_cannot_be_logged_did_not_leave(tmp_path: Path) -> None:
     class FullDisk(Folder):
         def write(self, name: str, content: bytes | memoryview) -> None:

@@ -37,6 +37,7 @@ def written(folder: Folder) -> list[str]:
     return [name.removeprefix(f"results/{RUN_ID}/") for name in folder.names("results/*/*")]
 
 
+@pytest.mark.step("D6")
 def test_the_rows_of_a_list_stand_in_the_file_of_its_number(tmp_path: Path) -> None:
     folder, writer = opened(tmp_path)
     rows = rows_of(accepted([1, 3]), evicted([2]))
@@ -84,6 +85,7 @@ def test_file_numbers_are_unique_though_lists_and_other_rows_share_them(tmp_path
     assert sorted(read_results(folder.path).column("record_no").to_pylist()) == list(range(1, 41))
 
 
+@pytest.mark.step("D6")
 def test_rows_that_could_not_be_written_are_not_lost(tmp_path: Path) -> None:
     folder, writer = opened(tmp_path)
     writer.add(rejected_rows([1, 2]))
@@ -110,6 +112,7 @@ writer.write_list(2, rows_of(accepted([3, 4])))
 """
 
 
+@pytest.mark.step("D6")
 def test_a_crash_before_the_rename_leaves_nothing_that_a_reader_sees(tmp_path: Path) -> None:
     path = tmp_path / "results-folder"
     child = subprocess.run([sys.executable, "-c", CRASH, str(path)], cwd=Path(__file__).parent, check=False, timeout=30)

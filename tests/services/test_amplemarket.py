@@ -215,12 +215,14 @@ def error(pointer: Any = None, code: Any = "unsupported_value") -> dict[str, Any
     return {"code": code, "title": "canary title", "detail": "canary detail", **source}
 
 
+@pytest.mark.step("D4")
 @pytest.mark.parametrize("status", [200, 201, 202, 299])
 @pytest.mark.parametrize("body", [created(), json.dumps({"lead_list": json.loads(created())}).encode()])
 def test_2xx_with_an_id_is_accepted(status: int, body: bytes) -> None:
     assert outcome_of(Answer(status, body), BODY) == Accepted(LIST_ID, URL, status)
 
 
+@pytest.mark.step("D4")
 @pytest.mark.parametrize(
     "body",
     [
@@ -234,6 +236,7 @@ def test_2xx_without_an_id_is_unknown(body: bytes) -> None:
     assert outcome_of(Answer(202, body), BODY) == Unknown("unreadable_answer", 202)
 
 
+@pytest.mark.step("D4")
 @pytest.mark.parametrize("fault", ["timed_out", "connection_lost", "unreadable_answer"])
 def test_2xx_whose_body_is_lost_is_unknown(fault: str) -> None:
     assert outcome_of(Answer(202, None, fault), BODY) == Unknown(fault, 202)
@@ -259,6 +262,7 @@ def test_the_url_is_kept_only_as_printable_text(url: Any, kept: str | None) -> N
     assert outcome_of(Answer(202, created(url=url)), BODY) == Accepted(LIST_ID, kept, 202)
 
 
+@pytest.mark.step("D4")
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [
@@ -290,6 +294,7 @@ def test_a_readable_402_keeps_its_code() -> None:
     assert outcome_of(Answer(402, body), BODY) == Refused(RefusalKind.CREDITS, 402, "insufficient_credits")
 
 
+@pytest.mark.step("D4")
 @pytest.mark.parametrize("status", [400, 422])
 def test_leads_that_are_named_are_refused_each_once_in_the_order_of_the_request(status: int) -> None:
     body = errors(
@@ -334,6 +339,7 @@ def test_a_pointer_that_may_hold_a_value_is_cut_to_the_lead(member: str) -> None
     assert outcome.leads == (LeadRefusal(4, "unsupported_value", "/leads/4", None),)
 
 
+@pytest.mark.step("D4")
 def test_an_owner_whom_the_account_does_not_know_is_the_owner_s_refusal() -> None:
     body = errors(error("/leads/1/email"), error("/owner"))
     assert outcome_of(Answer(400, body), BODY) == Refused(RefusalKind.OWNER, 400, "unsupported_value", "/owner")
@@ -401,6 +407,7 @@ def test_no_answer_raises_and_nothing_free_is_kept(status: int, value: Any) -> N
         assert all(0 <= lead.position < 20 for lead in outcome.leads)
 
 
+@pytest.mark.step("D3")
 def test_a_list_is_posted_once_whatever_comes_of_it(service: Make) -> None:
     for response in (httpx.Response(500), httpx.Response(429), httpx.Response(301), httpx.ReadError("x")):
         requests: list[httpx.Request] = []
@@ -471,12 +478,14 @@ def listing(*pages: list[dict[str, Any]], key: str = "lead_lists", path: str = "
     return answer
 
 
+@pytest.mark.step("D5", "R3")
 def test_all_lists_that_carry_the_marker_are_found_on_all_pages(service: Make) -> None:
     name = f"crm 2026-06-10 part 1 [{MARKER}]"
     pages = [[row(1), row(2, name)], [], [row(3, f"[{MARKER}] renamed", url="javascript:x"), row(4, None)]]
     assert service(listing(*pages)).confirm(MARKER) == Found(("list-2", "list-3"), ("https://app.example/2", None))
 
 
+@pytest.mark.step("D5", "R3")
 def test_absent_means_that_every_page_was_read(service: Make) -> None:
     asked: list[str] = []
     pages = listing(*[[row(number)] for number in range(30)])
@@ -494,6 +503,7 @@ def test_an_empty_account_has_no_list(service: Make) -> None:
     assert service(always(200, json={"lead_lists": []})).confirm(MARKER) == Absent()
 
 
+@pytest.mark.step("D5", "R3")
 @pytest.mark.parametrize("name", [MARKER, f"({MARKER})", f"[{MARKER.lower()}]", f"[{MARKER}X]", f"[X{MARKER}]", ""])
 def test_only_the_marker_in_brackets_counts(name: str, service: Make) -> None:
     assert service(listing([row(1, name)])).confirm(MARKER) == Absent()

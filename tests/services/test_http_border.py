@@ -66,6 +66,7 @@ def test_a_path_of_the_base_url_stays_before_every_path(serve: Serve, caller: Ca
     assert server.received[0].startswith(b"GET /gateway/users HTTP/1.1\r\n")
 
 
+@pytest.mark.step("D3")
 def test_reads_share_a_connection_and_each_post_has_its_own(serve: Serve, caller: Caller) -> None:
     server = serve(ok)
     http = caller(server.base_url)
@@ -243,6 +244,7 @@ def test_a_company_s_own_authority_is_named_by_the_standard_variable(
     assert reply == Answer(200, b"{}")
 
 
+@pytest.mark.step("D3")
 def test_the_deadline_holds_inside_tls(
     serve: Serve, caller: Caller, tls_server: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

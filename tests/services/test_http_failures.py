@@ -86,6 +86,7 @@ LOST = {
 }
 
 
+@pytest.mark.step("D4")
 @pytest.mark.parametrize("script", LOST.values(), ids=LOST)
 def test_a_connection_that_is_lost_leaves_the_outcome_unknown(
     script: Callable[[Any], None], serve: Serve, caller: Caller
@@ -120,6 +121,7 @@ LATE = {
 }
 
 
+@pytest.mark.step("D3")
 @pytest.mark.parametrize("script", LATE.values(), ids=LATE)
 def test_no_server_can_stretch_the_deadline(script: Callable[[Any], None], serve: Serve, caller: Caller) -> None:
     reply, took_s = post(caller(serve(script).base_url))
@@ -127,6 +129,7 @@ def test_no_server_can_stretch_the_deadline(script: Callable[[Any], None], serve
     assert DEADLINE_S - 0.1 < took_s < DEADLINE_S + 0.3
 
 
+@pytest.mark.step("D3")
 def test_a_body_that_is_taken_in_sips_ends_at_the_deadline(serve: Serve, caller: Caller) -> None:
     def script(connection: Any) -> None:  # fast enough that no single write waits long, too slow for all of them
         while connection.read(65536):
@@ -137,6 +140,7 @@ def test_a_body_that_is_taken_in_sips_ends_at_the_deadline(serve: Serve, caller:
     assert took_s < DEADLINE_S + 0.3
 
 
+@pytest.mark.step("D3")
 def test_an_answer_dripped_byte_by_byte_ends_at_the_deadline(serve: Serve, caller: Caller) -> None:
     def script(connection: Any) -> None:
         connection.read_request()
@@ -211,6 +215,7 @@ UNCERTAIN = [
 ]  # fmt: skip
 
 
+@pytest.mark.step("D4")
 @pytest.mark.parametrize("error", [*CERTAIN, *UNCERTAIN], ids=lambda error: f"{type(error).__module__}.{type(error)!r}")
 def test_only_what_comes_before_the_first_byte_is_not_sent(error: Exception) -> None:
     def fail(request: httpx.Request) -> httpx.Response:
@@ -225,6 +230,7 @@ def test_only_what_comes_before_the_first_byte_is_not_sent(error: Exception) -> 
     assert "leak" not in repr(reply)
 
 
+@pytest.mark.step("D4")
 @pytest.mark.parametrize("error", CERTAIN)
 def test_once_the_head_has_left_no_exception_is_believed(error: Exception) -> None:
     def fail(request: httpx.Request) -> httpx.Response:

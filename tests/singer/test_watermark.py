@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from target_amplemarket.singer.watermark import PendingState, Watermark
+
+pytestmark = pytest.mark.step("D8")
 
 
 def test_a_state_before_any_record_leaves_at_once() -> None:

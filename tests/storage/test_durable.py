@@ -40,6 +40,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert folder.read("nowhere/2.arrow") is None
 
 
+@pytest.mark.step("D2", "D6")
 def test_a_file_is_written_then_synced_then_renamed_and_then_its_folder_is_synced(tmp_path: Path) -> None:
     system = Recorder()
     folder = Folder(tmp_path, system)
@@ -61,6 +62,7 @@ def test_each_missing_folder_is_durable_before_the_next_is_made(tmp_path: Path) 
     ]
 
 
+@pytest.mark.step("D7")
 def test_a_removal_is_durable(tmp_path: Path) -> None:
     system = Recorder()
     folder = Folder(tmp_path, system)
@@ -145,6 +147,7 @@ def test_a_fault_at_any_call_is_a_storage_error_and_leaves_whole_files(
             assert left_overs(path) == []
 
 
+@pytest.mark.step("D2", "D6")
 def test_a_write_whose_sync_failed_is_not_renamed(tmp_path: Path) -> None:
     system = Recorder()
     folder = Folder(tmp_path, system)
@@ -253,6 +256,7 @@ def test_a_subfolder_that_cannot_be_listed_is_no_empty_one(tmp_path: Path) -> No
         folder.names("outbox/*")
 
 
+@pytest.mark.step("R1")
 def test_what_a_killed_run_left_half_written_is_removed_and_nothing_else(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "results")
     folder.write("results/1/000001.arrow", b"whole")
