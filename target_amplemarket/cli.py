@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
+import logging
 import os
 import sys
 import threading
@@ -19,9 +21,10 @@ from target_amplemarket.errors import AmplemarketError, ListsHeld, SettingsError
 from target_amplemarket.target import TargetAmplemarket
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
     from target_amplemarket.demo.run import DemoRun
+    from target_amplemarket.results.books import Books
     from target_amplemarket.results.history import FolderStatus
 
 
@@ -51,7 +54,7 @@ def make_cli() -> click.Group:
         invoke_without_command=True,
         params=singer.params,
         callback=_run_singer,
-        commands=[demo, reconcile, resolve, sandbox, state, status],
+        commands=[demo, push, reconcile, resolve, sandbox, state, status],
         help=(
             "Singer target that brings leads into Amplemarket lead lists. Without a command it reads Singer messages "
             "from standard input."
@@ -61,6 +64,7 @@ def make_cli() -> click.Group:
 
 def main() -> None:
     """Entry point of the console script."""
+    gc.freeze()  # what start-up made stays: looking for garbage in it again and again takes a fifth of a short run
     try:
         make_cli()(prog_name=TargetAmplemarket.name)
     except SystemExit as end:
@@ -171,6 +175,82 @@ def resolve(marker: str, verdict: str, config: _ConfigInput) -> None:
 
     settled = resolve_list(_settings(config), marker.strip("[]").upper(), Verdict(verdict))
     click.echo(f"{settled.verdict.value}: {settled.entry.intent.name} ({settled.entry.leads.num_rows:,} leads)")
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--stream", required=True, help="Name under which the rows appear in lists and results.")
+@click.option("--key", "keys", multiple=True, help="Column that identifies a row; may be repeated.")
+@click.option("--config", multiple=True, callback=_read_config, help="The target's settings file, or ENV.")
+@click.option("--format", "output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def push(files: tuple[Path, ...], stream: str, keys: tuple[str, ...], config: _ConfigInput, output: str) -> None:
+    """Send the rows of Parquet or Arrow FILES, or of folders of such files, without a tap.
+
+    Run again after whatever stopped it: nobody is sent twice.
+    """
+    from target_amplemarket.frames import push_rows, rows_of_path
+    from target_amplemarket.results.summary import RunSummary, summary_json, summary_lines
+
+    target = TargetAmplemarket(config=config.config, parse_env_config=config.parse_env)
+    sources = [rows for path in files for rows in rows_of_path(path)]
+    counts = [source.row_count for source in sources]
+    total = None if None in counts else sum(count or 0 for count in counts)
+
+    summaries: list[RunSummary] = []
+    try:
+        with _push_progress(total) as watch:
+            push_rows(
+                target.settings, sources, stream=stream, key_properties=keys, watch=watch,
+                mapper=target.record_mapper, report=summaries.append,
+            )  # fmt: skip
+    finally:
+        for summary in summaries:  # one, unless nothing began
+            lines = summary_lines(summary, Path(target.settings.results_path))
+            click.echo(summary_json(summary).decode() if output == "json" else "\n".join(lines))
+
+
+@contextlib.contextmanager
+def _push_progress(total: int | None) -> Iterator[Callable[[Books], None] | None]:
+    """A bar on a terminal, which counts what the books count; elsewhere the log says how far the run is."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TimeElapsedColumn
+
+    counts = "{task.completed:,.0f} read, {task.fields[accepted]:,} accepted, {task.fields[rate]:,.0f} a second"
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        yield None
+        return
+
+    class Bar(Progress):
+        books: Books | None = None
+
+        def get_renderables(self) -> Iterator[RenderableType]:
+            if (books := self.books) is not None:
+                for task in self.tasks:
+                    with contextlib.suppress(RuntimeError):  # the run counts on in its own thread
+                        read, accepted = books.record_count, books.by_status().get("accepted", 0)
+                        self.update(task.id, completed=read, accepted=accepted, rate=read / max(task.elapsed or 0, 0.1))
+            yield from super().get_renderables()
+
+    with (
+        Bar(BarColumn(), counts, TimeElapsedColumn(), console=console, transient=True, redirect_stdout=False) as bar,
+        _log_above(),
+    ):
+        bar.add_task("push", total=total, accepted=0, rate=0.0)
+        yield lambda books: setattr(bar, "books", books)
+
+
+@contextlib.contextmanager
+def _log_above() -> Iterator[None]:
+    """While a bar is shown it stands in for standard error, and writes the log above itself."""
+    handlers = [h for h in logging.getLogger().handlers if isinstance(h, logging.StreamHandler)]
+    handlers = [h for h in handlers if h.stream is sys.__stderr__]
+    streams = [handler.setStream(sys.stderr) for handler in handlers]
+    try:
+        yield
+    finally:
+        for handler, stream in zip(handlers, streams, strict=True):
+            handler.setStream(stream or sys.__stderr__)
 
 
 def _settings(config: _ConfigInput) -> Settings:

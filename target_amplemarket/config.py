@@ -140,6 +140,11 @@ class Settings:
         _choice("hold", "resend", "assume_sent"),
         "When the API cannot say whether a list arrived: keep it open, send it again, or count it as sent.",
     )
+    batch_paths: tuple[str, ...] = _setting(
+        [],
+        {"type": "array", "items": _TEXT},
+        "Folders below which the files of BATCH messages may lie; none by default, and then BATCH is refused.",
+    )
     validate_records: bool = _setting(
         False,
         _FLAG,

@@ -5,7 +5,8 @@ AmplemarketError
 ├── InputError           fix the tap                                    exit 3
 │   ├── MalformedLine
 │   ├── RecordBeforeSchema
-│   └── MissingKey
+│   ├── MissingKey
+│   └── UnreadableFile
 ├── RefusedByApi         key, owner, credits                            exit 4
 ├── ApiUnreachable       the API did not answer before anything was sent exit 4
 ├── GuardStop            a ceiling was reached                          exit 5
@@ -79,6 +80,14 @@ class RecordBeforeSchema(InputError, RecordsWithoutSchemaException):
 
 class MissingKey(InputError, MissingKeyPropertiesError):
     """A RECORD without one of its stream's key properties."""
+
+
+class UnreadableFile(InputError):
+    """A file of records is not there, not allowed, cut or damaged; it has no lines to name."""
+
+    def __init__(self, message: str) -> None:
+        AmplemarketError.__init__(self, message)
+        self.line_no = self.byte_offset = 0
 
 
 class RefusedByApi(AmplemarketError):

@@ -28,8 +28,18 @@ from target_amplemarket.results.rows import RowMaker
 from target_amplemarket.results.state_log import StateLog
 from target_amplemarket.results.writer import ROWS_PER_FILE, ResultsWriter
 from target_amplemarket.services.protocol import Accepted, Refused
-from target_amplemarket.singer.arrow_run import ArrowRun
-from target_amplemarket.singer.messages import ActivateVersion, Idle, Message, RecordRun, Schema, State, printable
+from target_amplemarket.singer.arrow_run import ArrowRun, blocks_of
+from target_amplemarket.singer.batch import BatchReader
+from target_amplemarket.singer.messages import (
+    ActivateVersion,
+    Batch,
+    Idle,
+    Message,
+    RecordRun,
+    Schema,
+    State,
+    printable,
+)
 from target_amplemarket.singer.stop import StopRequest
 from target_amplemarket.singer.streams import RecordBlock, Stream, Streams
 from target_amplemarket.singer.watermark import Watermark
@@ -115,12 +125,11 @@ class Pipeline:
 
     def _take(self, message: Message | ArrowRun) -> None:
         match message:
-            case RecordRun():
-                first_record_no = self.watermark.last_read + 1
-                for block in self.streams.blocks(message, first_record_no):
+            case RecordRun() | ArrowRun():
+                for block in blocks_of(message, self.streams, self.watermark.last_read + 1):
                     self._take_block(block)
-            case ArrowRun():
-                self._take_block(message.block(self.watermark.last_read + 1))
+            case Batch():
+                self._take_files(message)
             case Schema():
                 self.streams.register(message)
             case State(value=value):
@@ -130,6 +139,12 @@ class Pipeline:
             case Idle():
                 pass
 
+    def _take_files(self, batch: Batch) -> None:
+        reader = BatchReader(self.streams, self.settings.batch_paths, self.stop, self.rules.keep_records)
+        for block in reader.blocks(batch, lambda: self.watermark.last_read + 1):
+            self._take_block(block)
+            self._record_finished()
+
     def _take_block(self, block: RecordBlock) -> None:
         stream, count = block.stream.name, len(block.records)
         first_record_no = self.watermark.read(count)
@@ -138,7 +153,8 @@ class Pipeline:
         mapped = map_block(block, self._mapping(block), self.rules)
         screened = screen(mapped.leads, self.people)
         for rows in (mapped.rejections, screened.duplicates, screened.held):
-            self._add_rows(stream, rows)
+            if rows.num_rows:
+                self._add_rows(stream, rows)
         if screened.held.num_rows:
             self.watermark.hold("held", first_record_no)
         if screened.new.num_rows:
@@ -163,6 +179,7 @@ class Pipeline:
             )
             if mapping != self.mappings.get(stream.name):
                 self.mappings[stream.name] = mapping
+                self.streams.expect(stream.name, mapping.paths)
                 _describe(stream.name, mapping)
         return self.mappings[stream.name]
 
@@ -185,8 +202,6 @@ class Pipeline:
 
     def _add_rows(self, stream: str, rejections: pa.Table) -> None:
         rows = self.row_maker.of_rejections(stream, rejections, self.clock.now())
-        if not rows.num_rows:
-            return
         if not self.writer.waiting_row_count:
             self._rows_since_s = self.clock.monotonic_s()
         self.writer.add(rows)
@@ -286,7 +301,8 @@ class Pipeline:
             )
 
     def _flush_rows(self) -> None:
-        self.books.enter(self.writer.flush())
+        if self.writer.waiting_row_count:
+            self.books.enter(self.writer.flush())
         self.watermark.release("rows")
 
     def _release_state(self) -> None:

@@ -19,12 +19,14 @@ from target_amplemarket.delivery.deliver import Sender, alarm_text
 from target_amplemarket.delivery.in_flight import InFlight
 from target_amplemarket.delivery.limiter import Limiter
 from target_amplemarket.delivery.outbox import Outbox
-from target_amplemarket.errors import AmplemarketError, ApiUnreachable, ListsHeld, SettingsError, Stopped
+from target_amplemarket.errors import AmplemarketError, ApiUnreachable, ListsHeld, SettingsError, Stopped, StorageError
 from target_amplemarket.leads.map_block import Rules
 from target_amplemarket.lists.grouping import ListRules, OpenLists
 from target_amplemarket.lists.lead_list import LeadList, make_marker
 from target_amplemarket.pipeline import Pipeline
 from target_amplemarket.results.account import check_account
+from target_amplemarket.results.books import Books
+from target_amplemarket.results.compaction import compact
 from target_amplemarket.results.history import past_markers
 from target_amplemarket.results.ledger import folder_key, known_people
 from target_amplemarket.results.recovery import Recovered, Recovery, Verdict
@@ -56,11 +58,13 @@ class Input:
         messages: Makes the messages; looks at the stop request between them.
         emit: Takes the JSON text of a STATE value that may leave.
         mapper: Set when stream maps or flattening are configured.
+        watch: Takes the books before the run begins, to look at while it lasts.
     """
 
     messages: Callable[[StopRequest], Iterable[Message | ArrowRun]]
     emit: Callable[[bytes], None]
     mapper: Mapper | None = None
+    watch: Callable[[Books], None] | None = None
 
 
 def execute(
@@ -163,6 +167,8 @@ class _Run:
             write_summary(self.folder, under_way)
 
         pipeline.note_resent = note_under_way
+        if given.watch is not None:
+            given.watch(pipeline.books)
         note_under_way()
         failure = _failure_of(lambda: pipeline.run(given.messages(self.stop)))
         failure = failure or _failure_of(lambda: self._audit(pipeline.resent, freed))
@@ -173,7 +179,15 @@ class _Run:
         report(ended)
         if failure := failure or unwritten:
             raise failure
+        self._compact()
         return ended
+
+    def _compact(self) -> None:
+        """Housekeeping after everything is done: what fails here costs nothing but room."""
+        try:
+            compact(self.folder, self.stop.event)
+        except StorageError as fault:
+            LOGGER.warning("result files stay as they are, with every row (%s); a later run compacts them", fault)
 
     def recover(self, outbox: Outbox) -> list[Recovered]:
         """Settle what earlier runs left in the outbox."""

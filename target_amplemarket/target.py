@@ -44,6 +44,7 @@ class TargetAmplemarket(Target):
         PluginCapabilities.STREAM_MAPS,
         PluginCapabilities.FLATTENING,
         PluginCapabilities.STRUCTURED_LOGGING,
+        PluginCapabilities.BATCH,
         TargetCapabilities.VALIDATE_RECORDS,
     ]
 
@@ -85,12 +86,16 @@ class TargetAmplemarket(Target):
     def _setup_signal_handlers(self) -> None:
         """Signals are taken by the run itself: they set a flag that the reader sees."""
 
+    @property
+    def record_mapper(self) -> Mapper | None:
+        """The SDK's mapper, where the settings ask for stream maps or flattening."""
+        is_mapped = bool(self.config.get("stream_maps")) or bool(self.config.get("flattening_enabled"))
+        return cast("Mapper", self.mapper) if is_mapped else None  # the SDK's own declares more
+
     def _consume(self, messages: Callable[[StopRequest], Iterator[Message]]) -> None:
         from target_amplemarket.runner import Input, execute  # what only a run needs does not slow `--about` down
 
-        is_mapped = bool(self.config.get("stream_maps")) or bool(self.config.get("flattening_enabled"))
-        mapper = cast("Mapper", self.mapper) if is_mapped else None  # the SDK's own declares more
-        given = Input(messages, _emit, mapper)
+        given = Input(messages, _emit, self.record_mapper)
         execute(self.settings, given, report=lambda summary: _report(summary, Path(self.settings.results_path)))
 
     def process_endofpipe(self) -> None:

@@ -55,7 +55,7 @@ def test_struct_columns_are_reached_by_dotted_paths(settings: dict[str, Any], sa
 def test_what_is_no_table_and_a_missing_key_are_refused_before_anything_happens(
     settings: dict[str, Any], sandbox: RunningSandbox
 ) -> None:
-    with pytest.raises(SettingsError, match="takes a data frame or an Arrow table, not list"):
+    with pytest.raises(SettingsError, match="takes a data frame, an Arrow table or a file, not list"):
         push([1, 2], settings)
     with pytest.raises(SettingsError, match="columns that the table does not have: nope"):
         push(FRAME, settings, key_properties=["nope"])

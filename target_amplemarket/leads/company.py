@@ -45,7 +45,7 @@ _UNTIDY = r"^ | $|  |[^\P{Z} ]|[\p{Cc}\x{200B}\x{FEFF}]"
 _UNSAFE = re.compile(r"[\s\\\x00-\x1f\x7f-\x9f]")
 _MAX_HOST_CHARS = 253  # RFC 1035 2.3.4, without the dots at the ends
 _MAX_WEBSITE_CHARS = 4096
-_NULL = pa.scalar(None, pa.string())
+_NULL = pa.nulls(1, pa.string())[0]  # `pa.scalar` would import pandas where it is installed
 
 
 def company_names(values: pa.StringArray) -> pa.StringArray:
@@ -58,23 +58,31 @@ def titles(values: pa.StringArray) -> pa.StringArray:
     return _tidy(values)
 
 
-def company_domains(websites: pa.StringArray, emails: pa.StringArray) -> pa.StringArray:
-    """Registrable domain of each company: from the website, else from the e-mail address, else null.
+def website_domains(websites: pa.StringArray) -> pa.StringArray:
+    """Registrable domain of each website.
 
     Args:
         websites: URLs, hosts or domains as the source holds them. Social, profile and link-shortener sites, free-mail
             domains, addresses of machines and names under no public suffix (`.example` is taken for one) yield nothing.
-        emails: Canonical addresses (`canonical_emails`), same length. A free-mail domain yields nothing.
 
     Returns:
-        Lower-case ASCII domains, null where neither yields one.
+        Lower-case ASCII domains, null where there is none.
     """
-    from_website = _looked_up(_website_hosts(websites), _company_site)
-    is_open = pc.and_(pc.is_null(from_website), pc.is_valid(emails))
+    return _looked_up(_website_hosts(websites), _company_site)
+
+
+def with_mail_domains(domains: pa.StringArray, emails: pa.StringArray) -> pa.StringArray:
+    """The domains, and where one is missing that of the e-mail address, unless that is a free-mail domain.
+
+    Args:
+        domains: From `website_domains`.
+        emails: Canonical addresses (`canonical_emails`), same length.
+    """
+    is_open = pc.and_(pc.is_null(domains), pc.is_valid(emails))
     if not pc.any(is_open).as_py():
-        return from_website
+        return domains
     hosts = pc.struct_field(pc.extract_regex(emails.filter(is_open), _MAIL_HOST), "host")
-    return pc.replace_with_mask(from_website, is_open, _looked_up(hosts, _company_mail))
+    return pc.replace_with_mask(domains, is_open, _looked_up(hosts, _company_mail))
 
 
 def _tidy(values: pa.StringArray) -> pa.StringArray:
@@ -112,30 +120,35 @@ def _looked_up(hosts: pa.StringArray, domain_of: Callable[[str], str | None]) ->
     return pa.array(domains, pa.string()).take(distinct.indices)
 
 
+@lru_cache(maxsize=1 << 16)
 def _company_site(host: str) -> str | None:
     host = host.removeprefix("www.")
     return None if {host, _registrable(host)} & SHARED_SITES else _company_mail(host)
 
 
+@lru_cache(maxsize=1 << 16)
 def _company_mail(host: str) -> str | None:
     domain = _registrable(host)
     return None if {host, domain} & FREE_MAIL_DOMAINS else domain
 
 
-@lru_cache(maxsize=1 << 16)
 def _registrable(host: str) -> str | None:
     """Registrable domain of a lower-case ASCII host; None for a public suffix and under an unknown one.
 
     A private suffix itself (`github.io`) is its owner's domain; what the owner keeps below it is nobody's.
     """
-    everything, public = _suffix_lists()
-    if domain := everything.privatesuffix(host):
+    if domain := _suffixes().privatesuffix(host):
         return str(domain)
     if host.endswith(".example"):  # RFC 2606: reserved for documentation and demonstrations, hence not in the list
         return ".".join(host.split(".")[-2:])
-    return host if public.privatesuffix(host) == host else None
+    return host if _public_suffixes().privatesuffix(host) == host else None
 
 
 @lru_cache(maxsize=1)
-def _suffix_lists() -> tuple[PublicSuffixList, PublicSuffixList]:
-    return PublicSuffixList(accept_unknown=False), PublicSuffixList(accept_unknown=False, only_icann=True)
+def _suffixes() -> PublicSuffixList:
+    return PublicSuffixList(accept_unknown=False)
+
+
+@lru_cache(maxsize=1)
+def _public_suffixes() -> PublicSuffixList:
+    return PublicSuffixList(accept_unknown=False, only_icann=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from target_amplemarket.leads.people import IDENTITY_COLUMNS, Known, People
-from target_amplemarket.leads.tables import Reason, Status
+from target_amplemarket.leads.tables import LEADS, Reason, Status
 
 _KEPT: Final = ("record_no", "record_key", "list_type", "record")
 
@@ -31,7 +32,19 @@ class Screened:
 
 def screen(leads: pa.Table, people: People) -> Screened:
     """Look each lead (schema `LEADS`, record order) up among the people known; the new ones are then known too."""
-    verdicts = pa.array(people.screen(leads), pa.int64())
+    verdicts = people.screen(leads)
+    if verdicts.null_count == len(verdicts):
+        nobody = _nobody()
+        return Screened(new=leads, duplicates=nobody.duplicates, held=nobody.held)
+    return _parted(leads, verdicts)
+
+
+@functools.cache
+def _nobody() -> Screened:
+    return _parted(LEADS.empty_table(), pa.array([], pa.int64()))
+
+
+def _parted(leads: pa.Table, verdicts: pa.Int64Array) -> Screened:
     is_held = pc.fill_null(pc.equal(verdicts, Known.HELD.value), False)  # the fill value
     is_duplicate = pc.and_not(pc.is_valid(verdicts), is_held)
     return Screened(

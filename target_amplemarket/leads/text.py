@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -9,11 +10,16 @@ from typing import Final
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from target_amplemarket.singer.records import ABSENT, json_text
+from target_amplemarket.singer.records import ABSENT, Path, json_text
 
 MAX_EXTRA_CHARS: Final = 1024
 """Longest value of a further member; the figure documented for sequences (api/amplemarket.md §6.8)."""
+
+
+_NOT_ALL_TEXT: Final = (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError)
+_ESCAPED: Final = r'["\\\x00-\x1f]'
 
 
 def text_column(values: Sequence[object]) -> pa.StringArray:
@@ -23,10 +29,13 @@ def text_column(values: Sequence[object]) -> pa.StringArray:
     (Pipedrive's `[{"value": …, "primary": true}]`). Numbers have no text: no lead field is one, and where a number
     stands in a column named `company` it is the id of one. Flags and other objects have none either.
     """
-    try:
+    if isinstance(values, pa.Array):  # text already
+        return values
+    with contextlib.suppress(*_NOT_ALL_TEXT):
+        return pa.array(values, pa.string())
+    with contextlib.suppress(*_NOT_ALL_TEXT):
         return pa.array([None if value is ABSENT else value for value in values], pa.string())
-    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
-        return pa.array([text_of(value) for value in values], pa.string())
+    return pa.array([text_of(value) for value in values], pa.string())
 
 
 def text_of(value: object) -> str | None:
@@ -43,6 +52,30 @@ def text_of(value: object) -> str | None:
             return None
 
 
+def key_column(keys: Sequence[str], values: Mapping[Path, Sequence[object]], record_count: int) -> pa.StringArray:
+    """The key properties of each record as a JSON object; null without keys, and where one is absent."""
+    if not keys:
+        return pa.nulls(record_count, pa.string())
+    columns = [_json_column(values[key,]) for key in keys]
+    parts: list[object] = []
+    for key, column in zip(keys, columns, strict=True):
+        parts += [f"{',' if parts else '{'}{json_text(key).decode()}:", column]
+    return pc.binary_join_element_wise(*parts, "}", "")
+
+
+def _json_column(values: Sequence[object]) -> pa.StringArray:
+    """JSON text of each value, null where it is absent."""
+    with contextlib.suppress(*_NOT_ALL_TEXT):
+        texts = values if isinstance(values, pa.Array) else pa.array(values, pa.string())
+        if not pc.any(pc.match_substring_regex(texts, _ESCAPED)).as_py():
+            return pc.fill_null(pc.binary_join_element_wise('"', texts, '"', ""), "null")
+    return pa.array([None if value is ABSENT else json_text(value) for value in _listed(values)], pa.string())
+
+
+def _listed(values: Sequence[object]) -> Sequence[object]:
+    return values.to_pylist() if isinstance(values, pa.Array) else values
+
+
 def extra_column(columns: Mapping[str, Sequence[object]], record_count: int) -> pa.StringArray:
     """Further members of each lead as one JSON object of flat strings, null where it would be empty.
 
@@ -51,7 +84,7 @@ def extra_column(columns: Mapping[str, Sequence[object]], record_count: int) -> 
     if not columns:
         return pa.nulls(record_count, pa.string())
     names = list(columns)
-    rows = zip(*columns.values(), strict=True)
+    rows = zip(*map(_listed, columns.values()), strict=True)
     objects = ({n: t for n, v in zip(names, row, strict=True) if (t := _flat_text(v)) is not None} for row in rows)
     return pa.array([json_text(flat) if flat else None for flat in objects], pa.string())
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from target_amplemarket.lists.lead_list import GroupKey, LeadList
+
+_MOST_KEPT_ALIVE: Final = 1.5
+"""How many times its own size a list may keep alive of the blocks in which its leads came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +96,18 @@ class OpenLists:
     def _grouped(
         self, stream: str, leads: pa.Table, known_owners: Collection[str]
     ) -> Iterator[tuple[GroupKey, pa.Table]]:
+        named, list_type = leads.column("owner").unique().to_pylist(), leads.column("list_type")
+        owners = list(dict.fromkeys(name if name in known_owners else self._rules.owner for name in named))
+        types = list_type.unique().to_pylist()
+        if len(owners) == len(types) == 1:
+            yield GroupKey(stream, owners[0], types[0]), leads
+            return
         known = pc.is_in(leads.column("owner"), value_set=pa.array(sorted(known_owners), pa.string()))
         owner = pc.if_else(known, leads.column("owner"), self._rules.owner)
-        list_type = leads.column("list_type")
-        pairs = dict.fromkeys(zip(owner.to_pylist(), list_type.to_pylist(), strict=True))
-        for one_owner, one_type in pairs:
-            chosen = pc.and_(pc.equal(owner, one_owner), pc.equal(list_type, one_type))
-            yield GroupKey(stream, one_owner, one_type), leads.filter(chosen)
+        for one_owner, one_type in itertools.product(owners, types):
+            chosen = leads.filter(pc.and_(pc.equal(owner, one_owner), pc.equal(list_type, one_type)))
+            if chosen.num_rows:
+                yield GroupKey(stream, one_owner, one_type), chosen
 
     def _close(self, key: GroupKey) -> LeadList:
         held = self._open.pop(key)
@@ -111,5 +121,13 @@ class OpenLists:
             marker=self._make_marker(),
             base_name=name,
             key=key,
-            leads=pa.concat_tables(held.slices).combine_chunks(),
+            leads=_own_copy(held.slices),
         )
+
+
+def _own_copy(slices: list[pa.Table]) -> pa.Table:
+    """One table; it keeps nothing alive of the blocks in which its leads came but themselves."""
+    table = pa.concat_tables(slices)
+    if table.get_total_buffer_size() < _MOST_KEPT_ALIVE * table.nbytes:
+        return table
+    return table.take(pa.array(range(table.num_rows))).combine_chunks()

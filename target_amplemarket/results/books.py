@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from target_amplemarket.errors import BooksOpen
+
+_SEPARATOR: Final = "\x1f"
+"""In no status and no reason; a stream may have any name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +40,11 @@ class Books:
 
     def enter(self, rows: pa.Table) -> None:
         """Count result rows that are durable now."""
-        counted = rows.select(["stream", "status", "reason"]).group_by(["stream", "status", "reason"])
-        for entry in counted.aggregate([([], "count_all")]).to_pylist():
-            self.rows[entry["stream"], entry["status"], entry["reason"]] += entry["count_all"]
+        words = (rows.column(name).cast(pa.string()) for name in ("stream", "status", "reason"))
+        joined = pc.binary_join_element_wise(*words, _SEPARATOR, null_handling="replace", null_replacement="")
+        for entry in joined.value_counts().to_pylist():
+            stream, status, reason = entry["values"].rsplit(_SEPARATOR, 2)
+            self.rows[stream, status, reason or None] += entry["counts"]
 
     @property
     def record_count(self) -> int:

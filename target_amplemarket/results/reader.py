@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +17,8 @@ from target_amplemarket.storage.arrow import arrow_table
 
 LAST: Final = "last"
 ALL: Final = "all"
+
+_NUMBERS: Final = re.compile(r"(?P<first>\d+)(?:-(?P<last>\d+))?\.arrow")
 
 
 def run_ids(path: Path | str) -> list[str]:
@@ -50,29 +54,91 @@ def read_results(path: Path | str, *, run: str = ALL, columns: Sequence[str] | N
     if run not in {LAST, ALL, *found}:
         raise StorageError(f"there is no run {run} in {path}")
     chosen = found if run == ALL else found[-1:] if run == LAST else [run]
-    tables = (table for run_id in chosen for table in run_tables(path, run_id, columns=columns))
+    tables = (table for run_id in chosen for table in _run_tables(path, run_id, columns))
     schema = pa.schema([RESULTS.field(name) for name in columns]) if columns is not None else RESULTS
     return pa.concat_tables([schema.empty_table(), *tables]).unify_dictionaries()
 
 
-def run_tables(path: Path | str, run_id: str, *, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-    """The result rows of one run that is there, file by file.
+@dataclass(frozen=True, slots=True)
+class ResultFile:
+    """A result file by the numbers whose rows it holds: one, or all from `first` to `last` where it was compacted.
+
+    Attributes:
+        path: Where it is.
+        first: Number of the first list, or file of rows that go with no list, whose rows are here.
+        last: Of the last; the file stands for all files whose numbers lie between.
+        byte_count: Its size.
+    """
+
+    path: Path
+    first: int
+    last: int
+    byte_count: int
+
+    def replaces(self, other: ResultFile) -> bool:
+        """Whether the rows of the other are here, too."""
+        return self.path != other.path and self.first <= other.first and other.last <= self.last
+
+
+def compacted_name(first: int, last: int) -> str:
+    """Name of a file that stands for those numbered from `first` to `last`."""
+    return f"{first:06d}-{last:06d}.arrow"
+
+
+def run_files(path: Path | str, run_id: str) -> tuple[list[ResultFile], list[ResultFile]]:
+    """The result files of a run that count, in the order of their numbers, and those that others replace.
 
     Raises:
-        StorageError: A file cannot be read.
+        StorageError: The folder cannot be listed, or holds a file that no run writes.
     """
-    for entry in _listed(Path(path) / "results" / run_id):
-        if entry.name.endswith(".arrow"):
-            yield _read(Path(entry.path), columns)
+    counting: list[ResultFile] = []
+    replaced: list[ResultFile] = []
+    found = [_result_file(entry) for entry in _listed(Path(path) / "results" / run_id) if entry.name.endswith(".arrow")]
+    for file in sorted(found, key=lambda file: (file.first, -file.last)):  # what replaces others stands before them
+        (replaced if counting and counting[-1].replaces(file) else counting).append(file)
+    return counting, replaced
 
 
-def _read(file: Path, columns: Sequence[str] | None) -> pa.Table:
+def read_file(file: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of one result file.
+
+    Raises:
+        StorageError: It cannot be read, or is not whole.
+        FileNotFoundError: It is not there any more; another file stands for it by now.
+    """
     try:
         return arrow_table(file.read_bytes(), RESULTS, columns=columns)
+    except FileNotFoundError:
+        raise
     except (OSError, ValueError):
         raise StorageError(
             f"{file} cannot be read: it is damaged or not a result file; restore it from a backup"
         ) from None
+
+
+def _run_tables(path: Path | str, run_id: str, columns: Sequence[str] | None) -> list[pa.Table]:
+    """The result rows of one run, also while a run that holds the lock compacts them."""
+    files = run_files(path, run_id)[0]
+    while True:
+        try:
+            return [read_file(file.path, columns) for file in files]
+        except FileNotFoundError as error:
+            files, before = run_files(path, run_id)[0], files
+            if files == before:
+                raise StorageError(f"{error.filename} cannot be read: {error.strerror}") from None
+
+
+def _result_file(entry: os.DirEntry[str]) -> ResultFile:
+    numbers = _NUMBERS.fullmatch(entry.name)
+    if numbers is None:
+        raise StorageError(f"{entry.path} is no result file; move it out of the results folder")
+    first, last = numbers["first"], numbers["last"] or numbers["first"]
+    try:
+        return ResultFile(Path(entry.path), int(first), int(last), entry.stat().st_size)
+    except FileNotFoundError:
+        return ResultFile(Path(entry.path), int(first), int(last), 0)
+    except OSError as error:
+        raise StorageError(f"{entry.path} cannot be read: {error.strerror}") from None
 
 
 def _listed(folder: Path) -> list[os.DirEntry[str]]:

@@ -24,7 +24,7 @@ from target_amplemarket.errors import StorageError
 from target_amplemarket.leads.tables import Reason, Status
 from target_amplemarket.lists.lead_list import GroupKey, LeadList
 from target_amplemarket.results.rows import RowMaker
-from target_amplemarket.results.schema import RESULTS
+from target_amplemarket.results.schema import RESULTS, in_record_order
 from target_amplemarket.services.protocol import Absent, Accepted, CannotAsk, Confirmation, Found, Service, Unknown
 from target_amplemarket.storage.arrow import arrow_file, arrow_table
 from target_amplemarket.storage.durable import Folder
@@ -148,7 +148,7 @@ class Recovery:
             raise StorageError(f"{self.folder.path / _results_name(entry)} is damaged; restore the file") from None
 
     def _write(self, entry: OutboxEntry, tables: Sequence[pa.Table]) -> None:
-        rows = pa.concat_tables(tables).unify_dictionaries().sort_by("record_no").combine_chunks()
+        rows = in_record_order(tables)
         self.folder.write(_results_name(entry), arrow_file(rows))
 
 

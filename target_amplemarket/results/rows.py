@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from target_amplemarket.delivery.deliver import Delivery, Part
 from target_amplemarket.leads.tables import Reason, Status
-from target_amplemarket.results.schema import RESULTS, conform
+from target_amplemarket.results.schema import conform, in_record_order
 from target_amplemarket.services.protocol import Accepted, Refused, Unknown
 
 _FINGERPRINTS: Final = (
@@ -57,7 +57,7 @@ class RowMaker:
         """Rows of all leads of a list that have come to an end, in record order."""
         stream = delivery.lead_list.key.stream
         tables = [self._of_part(stream, part, now) for part in delivery.parts]
-        return pa.concat_tables([RESULTS.empty_table(), *tables]).unify_dictionaries().sort_by("record_no")
+        return tables[0] if len(tables) == 1 else in_record_order(tables)
 
     def _of_part(self, stream: str, part: Part, now: datetime) -> pa.Table:
         leads, lead_list = part.lead_list.leads, part.lead_list

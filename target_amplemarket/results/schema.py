@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from target_amplemarket.leads.fingerprints import FINGERPRINT
 
@@ -64,6 +66,13 @@ DESCRIPTIONS: Final = {
     "record": "The original record as JSON, as `results_record` says.",
     "recorded_at": "When the row was written, UTC.",
 }
+
+
+def in_record_order(tables: Iterable[pa.Table]) -> pa.Table:
+    """Result rows from several tables as one, by record number."""
+    rows = pa.concat_tables([RESULTS.empty_table(), *tables]).unify_dictionaries()
+    # `Table.sort_by` loads Arrow's query engine, and pandas with it where that is installed.
+    return rows.take(pc.sort_indices(rows.column("record_no")))
 
 
 def conform(columns: dict[str, pa.Array], row_count: int) -> pa.Table:

@@ -99,8 +99,12 @@ def summarise(
 
 def write_summary(folder: Folder, summary: RunSummary) -> None:
     """Write `runs/<run_id>.json` durably."""
-    document = msgspec.json.format(msgspec.json.encode(asdict(summary)), indent=2)
-    folder.write(f"runs/{summary.run_id}.json", document + b"\n")
+    folder.write(f"runs/{summary.run_id}.json", summary_json(summary) + b"\n")
+
+
+def summary_json(summary: RunSummary) -> bytes:
+    """The document that `runs/<run_id>.json` holds."""
+    return msgspec.json.format(msgspec.json.encode(asdict(summary)), indent=2)
 
 
 def summary_lines(summary: RunSummary, folder: Path) -> Iterator[str]:

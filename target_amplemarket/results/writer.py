@@ -7,7 +7,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from target_amplemarket.results.schema import RESULTS
+from target_amplemarket.results.schema import in_record_order
 from target_amplemarket.storage.arrow import arrow_file
 from target_amplemarket.storage.durable import Folder
 
@@ -53,7 +53,7 @@ class ResultsWriter:
         Raises:
             StorageError: The rows are not recorded.
         """
-        rows = pa.concat_tables([RESULTS.empty_table(), *self._waiting]).unify_dictionaries().sort_by("record_no")
+        rows = in_record_order(self._waiting)
         if rows.num_rows:
             # A write that failed may have left its file all the same: the next try takes the same number.
             self._number_taken = self._number_taken or self._number()

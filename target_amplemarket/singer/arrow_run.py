@@ -1,4 +1,4 @@
-"""Records that come as an Arrow table in place of RECORD lines."""
+"""Records that come in Arrow form in place of RECORD lines."""
 
 from __future__ import annotations
 
@@ -6,32 +6,77 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
 import pyarrow as pa
 
+from target_amplemarket.errors import MissingKey, RecordBeforeSchema
+from target_amplemarket.singer.lines import Line
+from target_amplemarket.singer.messages import RecordRun, printable
 from target_amplemarket.singer.records import ArrowRecords
-from target_amplemarket.singer.streams import RecordBlock, Stream
+from target_amplemarket.singer.streams import RecordBlock, Stream, Streams
 
-ROWS_PER_BLOCK: Final = 10_000
+NO_LINE: Final = Line(b"", 0, 0)
+"""Where rows stand that came in no line."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArrowRun:
-    """Some rows of one stream."""
+    """Some rows of one stream; validated."""
 
-    stream: Stream
+    stream: str
     batch: pa.RecordBatch
 
-    def block(self, first_record_no: int) -> RecordBlock:
-        """The rows as a block of records."""
-        return RecordBlock(self.stream, first_record_no, ArrowRecords(self.batch))
+    def blocks(self, streams: Streams, first_record_no: int) -> Iterator[RecordBlock]:
+        """Number and check the rows, as `Streams.blocks` does for RECORD lines.
+
+        Raises:
+            RecordBeforeSchema: The stream has had no SCHEMA.
+            MissingKey: The rows have no column for a key property.
+        """
+        stream = streams.known(self.stream)
+        if stream is None:
+            message = f"rows of stream `{printable(self.stream)}` before its SCHEMA"
+            raise RecordBeforeSchema(message, line_no=NO_LINE.line_no, byte_offset=NO_LINE.byte_offset)
+        if not set(stream.key_properties) <= set(self.batch.schema.names):
+            keys = ", ".join(map(printable, stream.key_properties))
+            message = f"rows of stream `{printable(self.stream)}` without its key ({keys})"
+            raise MissingKey(message, line_no=NO_LINE.line_no, byte_offset=NO_LINE.byte_offset)
+        if streams.reads_rows:
+            yield from streams.blocks(self._as_records(stream), first_record_no)
+        else:
+            yield RecordBlock(stream, first_record_no, ArrowRecords(self.batch))
+
+    def _as_records(self, stream: Stream) -> RecordRun:
+        """For stream maps and checks against the SCHEMA, which take a record at a time."""
+        batch = self.batch
+        texts = ArrowRecords(batch).texts().to_pylist()
+        optional = _cannot_be_null(stream.schema) & set(batch.schema.names)
+        if any(batch.column(name).null_count for name in optional):
+            texts = [_without(text, optional) for text in texts]
+        return RecordRun(self.stream, [msgspec.Raw(text.encode()) for text in texts], [NO_LINE] * len(texts))
 
 
-def arrow_runs(table: pa.Table, stream_name: str, key_properties: tuple[str, ...]) -> Iterator[ArrowRun]:
-    """Cut a table into runs of at most 10,000 rows."""
-    stream = Stream(stream_name, _json_schema(table.schema), key_properties)
-    for batch in table.to_batches(max_chunksize=ROWS_PER_BLOCK):
-        yield ArrowRun(stream, batch)
+def blocks_of(run: RecordRun | ArrowRun, streams: Streams, first_record_no: int) -> Iterator[RecordBlock]:
+    """Number and check records, in whichever form they came.
+
+    Raises:
+        RecordBeforeSchema: Nothing of the run was handed out.
+        MissingKey: The records before the one at fault were handed out.
+    """
+    if isinstance(run, ArrowRun):
+        return run.blocks(streams, first_record_no)
+    return streams.blocks(run, first_record_no)
 
 
-def _json_schema(fields: pa.Schema | pa.StructType) -> dict[str, Any]:
-    return {"properties": {f.name: _json_schema(f.type) if pa.types.is_struct(f.type) else {} for f in fields}}
+def _cannot_be_null(schema: Any) -> set[str]:  # any JSON
+    """Members that a record may leave out and that must not be null: a null in their column says that it did."""
+    required = schema.get("required")
+    required = required if isinstance(required, list) else []
+    declared = {name: part.get("type") for name, part in schema["properties"].items() if isinstance(part, dict)}
+    return {n for n, types in declared.items() if isinstance(types, str | list) and "null" not in types} - set(required)
+
+
+def _without(text: str, names: set[str]) -> str:
+    row = msgspec.json.decode(text)
+    kept = {name: value for name, value in row.items() if value is not None or name not in names}
+    return msgspec.json.encode(kept).decode()

@@ -16,10 +16,15 @@ from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 
 MAX_DEPTH: Final = 64
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _DECODE_ANY: Final = msgspec.json.Decoder().decode
+_OPENING: Final = ord("{")
+_CLOSING: Final = ord("}")
+_NEWLINE: Final = ord("\n")
+_NEITHER_OPENING_NOR_NEWLINE: Final = bytes(set(range(256)) - set(b"{[\n"))
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"{}[]"))
 
 
@@ -95,10 +100,25 @@ def decoded(content: bytes | msgspec.Raw, decode: Callable[[Any], Any] = _DECODE
         return RecordFault.NESTED_TOO_DEEP
 
 
+def most_brackets(lines: bytes) -> int:
+    """The most brackets that one of the lines opens: a bound of its depth."""
+    return max(map(len, lines.translate(None, _NEITHER_OPENING_NOR_NEWLINE).split(b"\n")))
+
+
+def object_line_count(lines: bytes) -> int | None:
+    """How many lines there are, if an object ends before and another begins after every newline between them.
+
+    No JSON value holds such a newline, so as many values as lines are one value a line.
+    """
+    codes = np.frombuffer(lines, np.uint8)
+    newlines = np.flatnonzero(codes == _NEWLINE)
+    between = newlines[:-1] if lines.endswith(b"\n") else newlines
+    is_sure = (codes[between - 1] == _CLOSING).all() and (codes[between + 1] == _OPENING).all()
+    return len(between) + 1 if is_sure else None
+
+
 def too_deep(content: bytes) -> bool:
     """Whether arrays and objects of a JSON text are nested deeper than 64 levels, the outermost being the first."""
-    if b"[" not in content and content.find(b"{", content.find(b"{", 1) + 1) < 0:
-        return False  # a flat record in its message, as most are: looked for in a tenth of the time that counting takes
     if content.count(b"{") + content.count(b"[") <= MAX_DEPTH:
         return False
     depth = 0

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
 
 from target_amplemarket.errors import MalformedLine
-from target_amplemarket.singer.json_faults import RecordFault, decoded, repair, too_deep
+from target_amplemarket.singer.json_faults import (
+    MAX_DEPTH,
+    RecordFault,
+    decoded,
+    most_brackets,
+    object_line_count,
+    repair,
+    too_deep,
+)
 from target_amplemarket.singer.lines import Line, Lines
 
 
@@ -30,7 +41,7 @@ class RecordRun:
 
     stream: str
     records: list[msgspec.Raw] = field(default_factory=list)
-    lines: list[Line] = field(default_factory=list)
+    lines: Sequence[Line] = field(default_factory=list)  # one a record
     faults: dict[int, RecordFault] = field(default_factory=dict)  # by index, for records that cannot become leads
 
 
@@ -49,11 +60,21 @@ class ActivateVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """A BATCH message: files that hold records of a stream."""
+
+    stream: str
+    encoding: Mapping[str, object]
+    manifest: tuple[str, ...]
+    line: Line
+
+
+@dataclass(frozen=True, slots=True)
 class Idle:
     """Nothing arrived for a while."""
 
 
-Message = Schema | RecordRun | State | ActivateVersion | Idle
+Message = Schema | RecordRun | Batch | State | ActivateVersion | Idle
 
 
 _NOTHING: Final = msgspec.Raw(b"")
@@ -66,9 +87,13 @@ class _Envelope(msgspec.Struct, gc=False):
     schema: msgspec.Raw = _NOTHING
     value: msgspec.Raw = _NOTHING
     key_properties: list[str] | None = None
+    encoding: dict[str, Any] | None = None
+    manifest: list[str] | None = None
 
 
 _DECODE: Final = msgspec.json.Decoder(_Envelope).decode
+_DECODE_LINES: Final = msgspec.json.Decoder(_Envelope).decode_lines
+_KIND_AND_STREAM: Final = attrgetter("type", "stream")
 _BRACE: Final = ord("{")
 
 
@@ -83,15 +108,69 @@ def read_messages(blocks: Iterable[Lines], counts: Counter[str]) -> Iterator[Mes
         MalformedLine: A line that is not a Singer message, after the messages before it were handed out.
     """
     for block in blocks:
-        if not block.lines:
+        if not block.content:
             yield Idle()
-        yield from _block_messages(block, counts)
+        elif (envelopes := _opened_at_once(block.content)) is not None:
+            yield from _at_once(envelopes, block, counts)
+        else:
+            yield from _line_by_line(block, counts)
 
 
-def _block_messages(block: Lines, counts: Counter[str]) -> Iterator[Message]:
-    run: RecordRun | None = None
+def _opened_at_once(content: bytes) -> list[_Envelope] | None:
+    """One envelope a line; None where some line needs a closer look: blank, broken, or perhaps nested too deep."""
+    line_count = object_line_count(content)
+    if line_count is None or most_brackets(content) > MAX_DEPTH:
+        return None
     try:
-        for line in block.lines:
+        envelopes = _DECODE_LINES(content)
+        is_plain = all(map(_is_plain, envelopes))
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return None
+    return envelopes if is_plain and len(envelopes) == line_count else None
+
+
+def _is_plain(envelope: _Envelope) -> bool:
+    if envelope.type == "RECORD":
+        record = envelope.record
+        return record is not _NOTHING and memoryview(record)[0] == _BRACE and envelope.stream is not None
+    return envelope.value is not _NOTHING if envelope.type == "STATE" else bool(envelope.type)
+
+
+def _at_once(envelopes: list[_Envelope], block: Lines, counts: Counter[str]) -> Iterator[Message]:
+    split = functools.cache(lambda: list(block))
+    first = 0
+    for (kind, stream), group in itertools.groupby(envelopes, key=_KIND_AND_STREAM):
+        some = list(group)
+        counts[kind] += len(some)
+        if kind == "RECORD":
+            yield RecordRun(stream, [envelope.record for envelope in some], _LineSpan(split, first, len(some)))
+        elif kind == "STATE":
+            yield from (State(bytes(envelope.value)) for envelope in some)
+        else:
+            yield from (_message(envelope, split()[first + place]) for place, envelope in enumerate(some))
+        first += len(some)
+
+
+@dataclass(frozen=True, slots=True)
+class _LineSpan(Sequence[Line]):
+    """Some lines of a block, which is taken apart only when one of them is asked for."""
+
+    split: Callable[[], list[Line]]
+    first: int
+    length: int
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.split()[self.first : self.first + self.length][index]
+
+
+def _line_by_line(block: Lines, counts: Counter[str]) -> Iterator[Message]:
+    run: RecordRun | None = None
+    lines: list[Line] = []
+    try:
+        for line in block:
             envelope, fault = _open(line)
             counts[envelope.type] += 1
             if run is not None and (envelope.type != "RECORD" or envelope.stream != run.stream):
@@ -100,21 +179,19 @@ def _block_messages(block: Lines, counts: Counter[str]) -> Iterator[Message]:
             if envelope.type != "RECORD":
                 yield _message(envelope, line)
                 continue
-            run = run or RecordRun(str(envelope.stream))
-            _append(run, envelope, line, fault)
+            if run is None:
+                lines = []
+                run = RecordRun(str(envelope.stream), lines=lines)
+            if fault is not None:
+                run.faults[len(run.records)] = fault
+            run.records.append(envelope.record)
+            lines.append(line)
     except MalformedLine:
         if run is not None:
             yield run
         raise
     if run is not None:
         yield run
-
-
-def _append(run: RecordRun, envelope: _Envelope, line: Line, record_fault: RecordFault | None) -> None:
-    if record_fault is not None:
-        run.faults[len(run.records)] = record_fault
-    run.records.append(envelope.record)
-    run.lines.append(line)
 
 
 def _open(line: Line) -> tuple[_Envelope, RecordFault | None]:
@@ -169,9 +246,15 @@ def _message(envelope: _Envelope, line: Line) -> Message:
         case "ACTIVATE_VERSION":
             return ActivateVersion(str(envelope.stream))
         case "BATCH":
-            raise _malformed(line, "BATCH messages are not read by this version; switch `batch_config` off in the tap")
+            return _batch(envelope, line)
         case _:
             raise _malformed(line, "the `type` of this message is none of Singer's")
+
+
+def _batch(envelope: _Envelope, line: Line) -> Batch:
+    if envelope.stream is None or envelope.encoding is None or envelope.manifest is None:
+        raise _malformed(line, "a BATCH needs `stream`, `encoding` and `manifest`")
+    return Batch(envelope.stream, envelope.encoding, tuple(envelope.manifest), line)
 
 
 def _schema(envelope: _Envelope, line: Line) -> Schema:

@@ -13,7 +13,7 @@ from target_amplemarket.errors import AmplemarketError, MalformedLine, MissingKe
 from target_amplemarket.singer.json_faults import RecordFault, decoded
 from target_amplemarket.singer.lines import Line
 from target_amplemarket.singer.messages import RecordRun, Schema, printable
-from target_amplemarket.singer.records import ABSENT, DictRecords, JsonRecords, Records
+from target_amplemarket.singer.records import ABSENT, DictRecords, JsonRecords, Path, Records
 from target_amplemarket.singer.validation import compile_validator
 
 
@@ -69,6 +69,16 @@ class Streams:
         self._validate = validate
         self._streams: dict[str, Stream] = {}
         self._is_valid: dict[str, Callable[[object], bool]] = {}
+        self._expected: dict[str, tuple[Path, ...]] = {}
+
+    @property
+    def reads_rows(self) -> bool:
+        """Whether records are looked at one by one, for stream maps, flattening or checks."""
+        return self._mapper is not None or self._validate
+
+    def known(self, name: str) -> Stream | None:
+        """The stream as its last SCHEMA declared it."""
+        return self._streams.get(name)
 
     def register(self, message: Schema) -> None:
         """Take a SCHEMA; one that has been here before replaces its forerunner.
@@ -78,11 +88,22 @@ class Streams:
             SettingsError: `stream_maps` holds something that cannot be applied to it.
         """
         name, schema, keys = message.stream, message.schema, message.key_properties
-        self._streams[name] = Stream(name, schema, keys)
+        stream = Stream(name, schema, keys)
+        if self._streams.get(name) != stream:
+            self._expected.pop(name, None)
+        self._streams[name] = stream
         if self._validate:
             self._is_valid[name] = compile_validator(schema, message.line)
         if self._mapper is not None:
             _register(self._mapper, message)
+
+    def expect(self, name: str, paths: tuple[Path, ...]) -> None:
+        """Say which members of a stream will be asked for, so that they are read together with its keys."""
+        self._expected[name] = paths
+
+    def expected(self, name: str) -> tuple[Path, ...] | None:
+        """What `expect` said since the last SCHEMA that was news."""
+        return self._expected.get(name)
 
     def blocks(self, run: RecordRun, first_record_no: int) -> Iterator[RecordBlock]:
         """Number and check the records of a run.
@@ -98,12 +119,14 @@ class Streams:
         if stream is None:
             raise _before_schema(run)
         keys = stream.key_properties
-        whole = _whole_until(run, keys)
+        records = JsonRecords(run.records)
+        records.columns(self._expected.get(run.stream, ()))
+        whole = _whole_until(records, run.faults, keys)
         raws = run.records[:whole]
         faults = {index: fault for index, fault in run.faults.items() if index < whole}
         rows = self._rows(run.stream, raws, faults) if self._mapper or self._validate else []
         if whole and self._mapper is None:
-            yield RecordBlock(stream, first_record_no, JsonRecords(raws), faults)
+            yield RecordBlock(stream, first_record_no, records if whole == len(records) else JsonRecords(raws), faults)
         elif whole and self._mapper is not None:
             for stream_map in self._mapper.stream_maps[run.stream]:
                 yield _mapped(stream_map, raws, rows, first_record_no, faults)
@@ -154,17 +177,18 @@ def _before_schema(run: RecordRun) -> RecordBeforeSchema:
     return RecordBeforeSchema(message, line_no=run.lines[0].line_no, byte_offset=run.lines[0].byte_offset)
 
 
-def _whole_until(run: RecordRun, keys: tuple[str, ...]) -> int:
+def _whole_until(records: JsonRecords, faults: Mapping[int, RecordFault], keys: tuple[str, ...]) -> int:
     """How many records from the start have all their key properties; a broken record is not asked for its key."""
-    columns = JsonRecords(run.records).columns([(key,) for key in keys])
-    broken = columns.faults.keys() | run.faults.keys()
+    columns = records.columns([(key,) for key in keys])
+    broken = columns.faults.keys() | faults.keys()
     incomplete = (
         index
         for column in columns.values
+        if ABSENT in column
         for index, value in enumerate(column)
         if value is ABSENT and index not in broken
     )
-    return min(incomplete, default=len(run.records))
+    return min(incomplete, default=len(records))
 
 
 def _mapped(

@@ -96,12 +96,22 @@ class Folder:
             for path in self.path.rglob(f"*{TEMPORARY_SUFFIX}"):
                 self._system.unlink(path)
 
-    def remove(self, name: str) -> None:
-        """Remove a file durably; one that is not there is no error."""
-        with _storage_errors(self.path / name, "be removed"), contextlib.suppress(FileNotFoundError):
-            with contextlib.suppress(FileNotFoundError):  # its removal may not be durable yet
-                self._system.unlink(self.path / name)
-            self._sync_folder((self.path / name).parent)
+    def remove(self, *names: str) -> None:
+        """Remove files durably; one that is not there is no error."""
+        paths = [self.path / name for name in names]
+        for path in paths:
+            with _storage_errors(path, "be removed"), contextlib.suppress(FileNotFoundError):
+                self._system.unlink(path)
+        for folder in dict.fromkeys(path.parent for path in paths):  # an earlier removal may not be durable yet
+            self._sync(folder)
+
+    def sync(self, name: str) -> None:
+        """Make what was made, renamed and removed in a folder so far survive a power cut; no folder is no error."""
+        self._sync(self.path / name)
+
+    def _sync(self, folder: Path) -> None:
+        with _storage_errors(folder, "be synced"), contextlib.suppress(FileNotFoundError):
+            self._sync_folder(folder)
 
     def _make(self, path: Path) -> None:
         """Make a folder and those above it that are missing, each durable before the next."""

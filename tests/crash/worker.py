@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from target_amplemarket import runner
 from target_amplemarket.config import read_settings
 from target_amplemarket.errors import AmplemarketError
-from target_amplemarket.leads.company import _suffix_lists
+from target_amplemarket.leads.company import _suffixes
 from target_amplemarket.services import SERVICES
 from target_amplemarket.singer.lines import read_lines
 from target_amplemarket.singer.messages import Message, read_messages
@@ -32,7 +32,7 @@ from tests.crash.planted import PLANTED
 
 def main() -> None:
     """Serve requests until there are no more."""
-    _suffix_lists()  # read once here rather than in every run
+    _suffixes()  # read once here rather than in every run
     for line in sys.stdin.buffer:
         process_id = os.fork()
         if process_id == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from target_amplemarket.leads.map_block import MappedBlock, Rules, map_block
 from target_amplemarket.leads.mapping import StreamMapping, choose_mapping
+from target_amplemarket.leads.segments import ScratchFile
 from target_amplemarket.leads.tables import LEADS
 from target_amplemarket.singer.json_faults import RecordFault
 from target_amplemarket.singer.records import JsonRecords
@@ -85,3 +87,8 @@ def leads_table(rows: Sequence[Mapping[str, object]]) -> pa.Table:
         prints = {name: fingerprint(values[name]) for name in LEADS.names if name.endswith("_fingerprint")}
         complete.append(values | prints)
     return pa.Table.from_pylist(complete, LEADS)
+
+
+def scratch(folder: Path | None = None) -> ScratchFile:
+    """A file without a name."""
+    return tempfile.TemporaryFile(dir=folder, buffering=0)

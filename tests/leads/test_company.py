@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_amplemarket.leads.canonical import PLACEHOLDERS
-from target_amplemarket.leads.company import SHARED_SITES, company_domains, company_names, titles
+from target_amplemarket.leads.company import SHARED_SITES, company_names, titles, website_domains, with_mail_domains
 from target_amplemarket.leads.free_mail import FREE_MAIL_DOMAINS
 
 WEBSITES = [
@@ -73,13 +73,13 @@ WEBSITES = [
 
 @pytest.mark.parametrize(("website", "domain"), WEBSITES, ids=lambda value: str(value)[:40])
 def test_a_website_yields_its_registrable_domain_or_nothing(website: str, domain: str | None) -> None:
-    assert company_domains(pa.array([website]), pa.array([None], pa.string())).to_pylist() == [domain]
+    assert website_domains(pa.array([website])).to_pylist() == [domain]
 
 
 def test_the_websites_of_a_column_do_not_disturb_each_other() -> None:
     websites = [None, *(website for website, _ in WEBSITES), *(website for website, _ in reversed(WEBSITES))]
     domains = [None, *(domain for _, domain in WEBSITES), *(domain for _, domain in reversed(WEBSITES))]
-    assert company_domains(pa.array(websites), pa.nulls(len(websites), pa.string())).to_pylist() == domains
+    assert website_domains(pa.array(websites)).to_pylist() == domains
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_the_address_counts_only_where_the_website_yields_nothing(
     website: str | None, address: str | None, domain: str | None
 ) -> None:
     websites, emails = pa.array([website, "first.com"], pa.string()), pa.array([address, None], pa.string())
-    assert company_domains(websites, emails).to_pylist() == [domain, "first.com"]
+    assert with_mail_domains(website_domains(websites), emails).to_pylist() == [domain, "first.com"]
 
 
 @pytest.mark.parametrize("canonical", [company_names, titles])
@@ -145,7 +145,7 @@ def test_a_canonical_name_stays_as_it_is(values: list[str | None]) -> None:
 @pytest.mark.parametrize("values", [[], [None]])
 def test_columns_without_values_keep_length_and_type(values: list[None]) -> None:
     column = pa.array(values, pa.string())
-    for result in (company_names(column), titles(column), company_domains(column, column)):
+    for result in (company_names(column), titles(column), website_domains(column)):
         assert result.type == pa.string()
         assert result.to_pylist() == values
 

@@ -144,13 +144,13 @@ def test_the_key_is_a_json_object_of_the_key_properties_in_their_order() -> None
 
 
 def test_records_are_kept_as_they_came_where_the_settings_keep_them() -> None:
-    raws = [b'{"email": "a@acme.example","x":1.0}', b'{"email":  null}', b'{"email":"b@acme.example","n":"\xff"}']
+    raws = [b'{"email": "a@acme.example","x":1.0}', b'{"email":  null}', b'{"email":"b@acme.example","n":"\xc3\xa9"}']
     records = JsonRecords([msgspec.Raw(raw) for raw in raws])
     block = RecordBlock(Stream("s", {}, ()), 1, records)
     mapping = StreamMapping({"email": (("email",),)}, {}, None, ())
     made = map_block(block, mapping, Rules("auto", "either", True, KEY))
     assert made.rejections.column("record").to_pylist() == [raws[1].decode()]
-    assert made.leads.column("record").to_pylist() == [raws[0].decode(), raws[2].decode("utf-8", "replace")]
+    assert made.leads.column("record").to_pylist() == [raws[0].decode(), raws[2].decode()]
     made = map_block(block, mapping, Rules("auto", "either", False, KEY))
     assert made.leads.column("record").to_pylist() == [None, None]
     assert made.rejections.column("record").to_pylist() == [None]
@@ -181,7 +181,7 @@ def prints(lead: dict[str, Any]) -> dict[str, bytes | None]:
 
 
 def keyed(text: str, identity: Identity) -> bytes:
-    made: bytes = fingerprint_column([text.encode()], KEY, identity)[0].as_py()
+    made: bytes = fingerprint_column(pa.array([text]), KEY, identity)[0].as_py()
     return made
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -7,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from target_amplemarket.leads.index import FingerprintIndex
 from target_amplemarket.leads.people import Known, People
-from tests.leads.building import UNHURRIED, leads_table
+from tests.leads.building import UNHURRIED, leads_table, scratch
+from tests.leads.plain_people import PlainPeople
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ def table(leads: list[Lead]) -> pa.Table:
 
 
 def screened(*leads: Lead, people: People | None = None) -> list[int | None]:
-    return (people or People()).screen(table(list(leads)))
+    return (people or People()).screen(table(list(leads))).to_pylist()  # type: ignore[no-any-return]
 
 
 NEW = None
@@ -92,8 +95,8 @@ def test_a_profile_goes_before_an_email_where_they_name_two_people() -> None:
 
 def test_people_are_known_from_one_block_to_the_next() -> None:
     people = People()
-    assert people.screen(table([Lead("a", "x")])) == [NEW]
-    assert people.screen(table([Lead(email="x")])) == [1]
+    assert screened(Lead("a", "x"), people=people) == [NEW]
+    assert screened(Lead(email="x"), people=people) == [1]
 
 
 def test_people_of_earlier_runs_are_sent_or_held_and_held_goes_first() -> None:
@@ -121,7 +124,7 @@ def test_rows_of_earlier_runs_without_fingerprints_make_nobody_known() -> None:
         people.remember(rows, Known.SENT)
         assert screened(Lead("b", "x"), people=people) == [NEW]
         if by_version:
-            assert people.screen(rows.append_column("record_no", pa.array([9]))) == [NEW]
+            assert people.screen(rows.append_column("record_no", pa.array([9]))).to_pylist() == [NEW]
     assert screened(Lead("a"), people=people) == [Known.SENT]
 
 
@@ -165,7 +168,7 @@ def test_screening_gives_what_comparing_every_pair_gives(
     people.remember(table(held), Known.HELD)
     people.remember(table(sent), Known.SENT)
     all_leads = table(leads)
-    verdicts = people.screen(all_leads.slice(0, cut)) + people.screen(all_leads.slice(cut))
+    verdicts = [w for half in (all_leads.slice(0, cut), all_leads.slice(cut)) for w in people.screen(half).to_pylist()]
     known = [(lead, int(Known.HELD)) for lead in held] + [(lead, int(Known.SENT)) for lead in sent]
     assert verdicts == naive(known, leads)
 
@@ -181,3 +184,51 @@ def test_a_duplicates_winner_is_a_new_lead_before_it_and_no_two_new_leads_are_th
         assert where is None or (where in new and where < record_no)
     for position, one in enumerate(new):
         assert not any(is_same(leads[one - 1], leads[other - 1]) for other in new[position + 1 :])
+
+
+# --- Columns against dictionaries ------------------------------------------------------------------------------------
+
+LOW, HIGH = b"lower..." * 2, b"another." * 2
+KEYS = [LOW[:8] + HIGH[8:], HIGH[:8] + LOW[8:], LOW, HIGH, bytes(16), bytes([255]) * 16]
+"""Keys that share one of their halves with another."""
+
+KEY = st.sampled_from([None, *KEYS])
+ROW = st.tuples(KEY, KEY, KEY, KEY)
+BLOCK = st.lists(ROW, max_size=8)
+
+
+def prints_table(rows: list[tuple[bytes | None, ...]], first_record_no: int) -> pa.Table:
+    names = ("linkedin_fingerprint", "email_fingerprint", "title_company_fingerprint", "version_fingerprint")
+    columns = [pa.array([row[place] for row in rows], pa.binary(16)) for place in range(4)]
+    numbers = pa.array(range(first_record_no, first_record_no + len(rows)), pa.int64())
+    return pa.table([*columns, numbers], names=[*names, "record_no"])
+
+
+@given(st.lists(st.tuples(st.sampled_from(Known), BLOCK), max_size=4), st.lists(BLOCK, max_size=8), st.booleans())
+@UNHURRIED
+def test_columns_give_the_verdicts_that_dictionaries_give(
+    remembered: list[tuple[Known, list[tuple[bytes | None, ...]]]],
+    blocks: list[list[tuple[bytes | None, ...]]],
+    by_version: bool,
+) -> None:
+    """With everything of this run in scratch files, which are merged two to one."""
+    on_disk = functools.partial(FingerprintIndex, scratch, most_in_memory=0, merged_at_once=2)
+    all_people = [People(by_version=by_version), People(by_version=by_version, make_index=on_disk)]
+    plain = PlainPeople(by_version=by_version)
+    for where, rows in remembered:
+        for people in (*all_people, plain):
+            people.remember(prints_table(rows, 1), where)
+    record_no = 1
+    for rows in blocks:
+        leads = prints_table(rows, record_no)
+        expected = plain.screen(leads)
+        assert [people.screen(leads).to_pylist() for people in all_people] == [expected, expected]
+        record_no += len(rows)
+
+
+def test_a_table_in_pieces_is_screened_like_one_in_one_piece() -> None:
+    rows = [(KEYS[place % 5], None, None, None) for place in range(9)]
+    pieces = pa.concat_tables([prints_table(rows[:4], 1), prints_table(rows[4:], 5)])
+    assert pieces.column("record_no").num_chunks == 2
+    assert People().screen(pieces).to_pylist() == PlainPeople().screen(pieces)
+    assert People().screen(pieces.slice(3, 4)).to_pylist() == PlainPeople().screen(pieces.slice(3, 4))

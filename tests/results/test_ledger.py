@@ -30,7 +30,7 @@ def hold(folder: Folder, numbers: range) -> list[OutboxEntry]:
 
 
 def verdicts(folder: Folder, unsettled: list[OutboxEntry], numbers: range, *, by_version: bool = False) -> list[object]:
-    return list(known_people(folder, unsettled, by_version=by_version).screen(make_leads(numbers)))
+    return list(known_people(folder, unsettled, by_version=by_version).screen(make_leads(numbers)).to_pylist())
 
 
 # --- The key ----------------------------------------------------------------------------------------------------------
@@ -72,6 +72,7 @@ def test_in_a_new_folder_nobody_is_known(folder: Folder) -> None:
     assert verdicts(folder, [], range(1, 3)) == [None, None]
 
 
+@pytest.mark.step("D7")
 def test_who_was_accepted_in_any_run_is_known_as_sent_and_nobody_else_is(folder: Folder) -> None:
     record(folder, "20260101", 1, rows_of(accepted([1]), evicted([2])))
     record(folder, "20260101", 2, rows_of(refused([3]), held([4])))
@@ -81,10 +82,12 @@ def test_who_was_accepted_in_any_run_is_known_as_sent_and_nobody_else_is(folder:
     assert verdicts(folder, [], range(1, 7)) == expected
 
 
+@pytest.mark.step("R4")
 def test_who_is_in_the_outbox_is_known_as_held(folder: Folder) -> None:
     assert verdicts(folder, hold(folder, range(2, 4)), range(1, 5)) == [None, Known.HELD, Known.HELD, None]
 
 
+@pytest.mark.step("D6", "R2")
 def test_who_was_accepted_is_not_held_by_an_intent_that_outlived_a_crash(folder: Folder) -> None:
     """The process died between recording the rows and removing the file: the rows are the answer."""
     record(folder, "run", 1, rows_of(accepted([1, 2])))
@@ -99,7 +102,7 @@ def test_append_only_compares_versions_and_not_persons(folder: Folder) -> None:
     place = leads.schema.get_field_index("version_fingerprint")
     new_versions = leads.set_column(place, leads.schema.field(place), changed)
     people = known_people(folder, unsettled, by_version=True)
-    assert people.screen(new_versions) == [None, Known.SENT, None, None]
+    assert people.screen(new_versions).to_pylist() == [None, Known.SENT, None, None]
     assert verdicts(folder, unsettled, range(1, 5), by_version=True) == [Known.SENT, Known.SENT, Known.HELD, None]
 
 

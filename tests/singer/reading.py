@@ -39,7 +39,7 @@ class Pieces(io.RawIOBase):
 
 
 def lines_of(*pieces: bytes) -> list[Line]:
-    return [line for block in read_lines(Pieces(pieces), NeverStop(), idle_s=1) for line in block.lines]  # type: ignore[arg-type]
+    return [line for block in read_lines(Pieces(pieces), NeverStop(), idle_s=1) for line in block]  # type: ignore[arg-type]
 
 
 def messages_of(*pieces: bytes, counts: Counter[str] | None = None) -> Iterator[Message]:

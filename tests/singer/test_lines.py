@@ -76,7 +76,7 @@ def test_a_byte_order_mark_further_on_stays() -> None:
 def test_a_line_that_is_not_utf8_stops_after_the_lines_before_it(broken: bytes) -> None:
     content = b'{"a":1}\n\n"\xc3\xa9"\n{"b":"' + broken + b'"}\n{"c":3}\n'
     blocks, fault = until_fault(read_lines(io.BytesIO(content), NeverStop(), idle_s=1))
-    assert [line.content for block in blocks for line in block.lines] == [b'{"a":1}', b'"\xc3\xa9"']
+    assert [line.content for block in blocks for line in block] == [b'{"a":1}', b'"\xc3\xa9"']
     assert isinstance(fault, MalformedLine)
     assert (fault.line_no, fault.byte_offset) == (4, 14)
 
@@ -92,7 +92,7 @@ def test_a_line_of_16_mib_is_taken_and_one_byte_more_stops(end: bytes) -> None:
     most = b"x" * MAX_LINE_BYTES
     assert len(lines_of(b"first\n", most + end)[1].content) == MAX_LINE_BYTES
     blocks, fault = until_fault(read_lines(Pieces([b"first\n", most, b"x" + end]), NeverStop(), idle_s=1))  # type: ignore[arg-type]
-    assert [line.content for block in blocks for line in block.lines] == [b"first"]
+    assert [line.content for block in blocks for line in block] == [b"first"]
     assert isinstance(fault, MalformedLine)
     assert (fault.line_no, fault.byte_offset) == (2, 6)
 
@@ -128,12 +128,12 @@ def test_text_files_and_text_in_memory_are_read_as_bytes(tmp_path: Path) -> None
     path.write_bytes('{"é":1}\n{"b":2}'.encode())
     wake = StopRequest()
     with path.open(encoding="utf-8") as file:
-        from_file = [line.content for block in read_lines(file, wake, idle_s=1) for line in block.lines]
+        from_file = [line.content for block in read_lines(file, wake, idle_s=1) for line in block]
     wake.close()
     in_memory = io.StringIO('skipped\n{"é":1}\n{"b":2}')
     in_memory.readline()
     assert from_file == ['{"é":1}'.encode(), b'{"b":2}']
-    assert [x.content for block in read_lines(in_memory, NeverStop(), idle_s=1) for x in block.lines] == from_file
+    assert [x.content for block in read_lines(in_memory, NeverStop(), idle_s=1) for x in block] == from_file
 
 
 def test_a_half_surrogate_in_text_in_memory_is_not_utf8() -> None:
@@ -148,7 +148,7 @@ def test_a_file_that_was_looked_into_and_wound_back_is_read_from_its_start(tmp_p
         file.readline()
         file.seek(0)
         blocks = list(read_lines(file, stop, idle_s=1))
-    assert [line.content for block in blocks for line in block.lines] == [b"1", b"2", b"3"]
+    assert [line.content for block in blocks for line in block] == [b"1", b"2", b"3"]
 
 
 def test_a_gzip_file_is_read_unpacked(tmp_path: Path, stop: StopRequest) -> None:
@@ -157,16 +157,16 @@ def test_a_gzip_file_is_read_unpacked(tmp_path: Path, stop: StopRequest) -> None
     for mode in ("rb", "rt"):
         with gzip.open(path, mode) as file:
             blocks = list(read_lines(file, stop, idle_s=1))
-        assert [line.content for block in blocks for line in block.lines] == [b"1", b"2"]
+        assert [line.content for block in blocks for line in block] == [b"1", b"2"]
 
 
 def test_every_block_of_a_large_file_is_read(tmp_path: Path, stop: StopRequest) -> None:
     path = tmp_path / "input.jsonl"
-    path.write_bytes(b"".join(b"%d\n" % number for number in range(400_000)))
+    path.write_bytes(b"".join(b"%d\n" % number for number in range(800_000)))
     with path.open("rb") as file:
         blocks = list(read_lines(file, stop, idle_s=1))
     assert len(blocks) > 1
-    assert [int(line.content) for block in blocks for line in block.lines] == list(range(400_000))
+    assert [int(line.content) for block in blocks for line in block] == list(range(800_000))
 
 
 def test_nothing_on_a_pipe_gives_empty_lines_and_a_line_without_end_waits_for_the_rest(stop: StopRequest) -> None:
@@ -174,15 +174,15 @@ def test_nothing_on_a_pipe_gives_empty_lines_and_a_line_without_end_waits_for_th
     with os.fdopen(read_end, "rb") as source, os.fdopen(write_end, "wb", buffering=0) as sink:
         reading = read_lines(source, stop, idle_s=0.01)
         sink.write(b"one\ntw")
-        assert [line.content for line in next(reading).lines] == [b"one"]
-        assert next(reading) == Lines(())
-        assert next(reading) == Lines(())
+        assert [line.content for line in next(reading)] == [b"one"]
+        assert next(reading) == Lines()
+        assert next(reading) == Lines()
         sink.write(b"o\n")
-        (line,) = next(reading).lines
+        (line,) = next(reading)
         assert (line.content, line.line_no, line.byte_offset) == (b"two", 2, 4)
         sink.write(b"three")
         sink.close()
-        assert [line.content for line in next(reading).lines] == [b"three"]
+        assert [line.content for line in next(reading)] == [b"three"]
         assert list(reading) == []
 
 
@@ -219,4 +219,4 @@ def test_a_fast_writer_on_a_pipe_is_read_in_blocks_larger_than_a_pipe_holds_by_d
         next(reading)
         os.set_blocking(write_end, False)
         sink.write(b"x" * 99_999 + b"\n" + b"y" * 99_999 + b"\n")
-        assert sum(len(line.content) for line in next(reading).lines) > 65_536
+        assert sum(len(line.content) for line in next(reading)) > 65_536

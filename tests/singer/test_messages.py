@@ -275,7 +275,11 @@ STOPS = {
     "unknown_type": b'{"type":"%s","stream":"s"}' % CANARY.encode(),
     "unknown_type_with_nan": b'{"type":"%s","value":NaN}' % CANARY.encode(),
     "lower_case_type": b'{"type":"record","stream":"s","record":{"Email":"%s"}}' % CANARY.encode(),
-    "batch": b'{"type":"BATCH","stream":"s","encoding":{},"manifest":["file:///%s"]}' % CANARY.encode(),
+    "batch_without_encoding": b'{"type":"BATCH","stream":"s","manifest":["file:///%s"]}' % CANARY.encode(),
+    "batch_without_manifest": b'{"type":"BATCH","stream":"%s","encoding":{}}' % CANARY.encode(),
+    "batch_manifest_of_wrong_type": b'{"type":"BATCH","stream":"s","encoding":{},"manifest":["a",{"%s":1}]}'
+    % CANARY.encode(),
+    "batch_with_nan": b'{"type":"BATCH","stream":"s","encoding":{"%s":NaN},"manifest":[]}' % CANARY.encode(),
     "record_without_stream": b'{"type":"RECORD","record":{"Email":"%s"}}' % CANARY.encode(),
     "record_without_record": b'{"type":"RECORD","stream":"s","value":"%s"}' % CANARY.encode(),
     "stream_of_wrong_type": b'{"type":"RECORD","stream":["%s"],"record":{}}' % CANARY.encode(),
@@ -358,3 +362,11 @@ def test_a_fault_in_a_later_block_still_hands_out_the_run_before_it() -> None:
 )
 def test_names_from_the_input_are_shown_as_one_short_line(name: str | None, shown: str) -> None:
     assert printable(name) == shown
+
+
+def test_as_many_values_as_lines_are_not_enough_to_be_one_a_line() -> None:
+    """A decoder of lines takes two values on one line, and one that goes over two."""
+    came, fault = fault_of(SCHEMA + RECORD.strip() + RECORD + RECORD.replace(b'"record":', b'"record":\n'))
+    assert (fault.line_no, len(came)) == (2, 1)
+    came, fault = fault_of(SCHEMA + RECORD + RECORD.replace(b'"record":', b'"record":\n') + RECORD.strip() + RECORD)
+    assert (fault.line_no, len(came)) == (3, 2)

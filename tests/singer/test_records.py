@@ -113,15 +113,35 @@ def test_a_dict_record_of_which_nothing_was_made_is_kept_as_it_came() -> None:
 
 
 def test_columns_of_arrow_rows() -> None:
-    batch = pa.RecordBatch.from_pylist([{"a": 1, "s": {"x": "u"}}, {"a": None, "s": None}])
+    batch = pa.RecordBatch.from_pylist([{"a": 1, "s": {"x": "u", "y": [1.5]}}, {"a": None, "s": None}])
     records = ArrowRecords(batch)
-    assert [list(c) for c in records.columns([("a",), ("s", "x"), ("b",), ("a", "x")]).values] == [
-        [1, None],
-        ["u", ABSENT],
-        [ABSENT, ABSENT],
-        [ABSENT, ABSENT],
-    ]
-    assert json.loads(records.json(0)) == {"a": 1, "s": {"x": "u"}}
+    paths: list[Path] = [("a",), ("s", "x"), ("s", "y"), ("b",), ("a", "x"), ("s", "z"), ("s", "x", "deeper")]
+    number, text, nested, *nowhere = records.columns(paths).values
+    assert list(number) == [1, None]
+    assert pa.array(["u", None]).equals(text)
+    assert list(nested) == [[1.5], None]
+    assert [list(column) for column in nowhere] == [[ABSENT] * 2] * 4
+    assert json.loads(records.json(0)) == {"a": 1, "s": {"x": "u", "y": [1.5]}}
+    assert records.texts().to_pylist()[1] == '{"a":null,"s":null}'
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())]
+)
+def test_columns_of_text_stay_arrow_arrays(kind: pa.DataType) -> None:
+    for rows in (pa.array([{"x": "u"}, None, {"x": None}]), pa.array([{"x": None}, {"x": "v"}]).slice(1)):
+        flat = rows.field("x") if not rows.null_count else pa.array(["u", None, None])
+        batch = pa.RecordBatch.from_arrays([flat.cast(kind), rows], ["t", "s"])
+        for column in ArrowRecords(batch).columns([("t",), ("s", "x")]).values:
+            assert isinstance(column, pa.StringArray)
+            assert column.to_pylist() == flat.to_pylist()
+
+
+def test_of_arrow_columns_of_one_name_the_last_counts() -> None:
+    batch = pa.RecordBatch.from_arrays([pa.array([1]), pa.array(["x"])], ["a", "a"])
+    records = ArrowRecords(batch)
+    assert records.columns([("a",)]).values[0].to_pylist() == ["x"]  # type: ignore[attr-defined]
+    assert records.json(0) == b'{"a":"x"}'
 
 
 def test_member_paths_come_once_in_order_and_four_deep() -> None:
