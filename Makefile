@@ -5,10 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 MELTANO := $(VENV)/meltano/ready
+PEERS := $(foreach name,singer-sdk dlt target-jsonl plot,$(VENV)/bench-$(name)/ready)
 JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test crash lint format docs clean
+.PHONY: help demo test crash bench lint format docs clean
 
 help: ## This list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -26,6 +27,12 @@ $(MELTANO): $(READY)
 	$(VENV)/meltano/bin/python -m pip install --quiet --disable-pip-version-check meltano==4.4.1
 	touch $(MELTANO)
 
+# What the target is measured beside, and what draws the plot: each in an environment of its own.
+$(PEERS): $(VENV)/bench-%/ready: benchmarks/requirements-%.txt $(READY)
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
 demo: $(READY) ## Send a made-up CRM export through a real tap into the sandbox
 	$(BIN)/target-amplemarket demo --folder demo
 
@@ -35,6 +42,9 @@ test: $(READY) $(MELTANO) ## All tests
 crash: $(READY) ## The whole proof of delivery: every kill, fault and power cut, then planted defects
 	CRASH=all $(BIN)/python -m pytest -n $(JOBS) -rP tests/crash tests/test_power_cut.py tests/test_protocol_machine.py
 	$(BIN)/python -m tests.planted
+
+bench: $(READY) $(PEERS) ## CPU, memory and requests beside a floor and peers; LONG=1 goes to 10 million
+	$(BIN)/python -m benchmarks $(if $(LONG),--long)
 
 lint: $(READY) ## Style, types, import order, generated pages
 	$(BIN)/ruff check .
@@ -51,5 +61,5 @@ docs: $(READY) ## Write the generated pages anew
 	$(BIN)/python -m docs.generate
 
 clean: ## Remove everything that was made here
-	rm -rf $(VENV) .meltano .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) benchmarks/.data .meltano .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find demo -mindepth 1 ! -name README.md -delete

@@ -120,13 +120,13 @@ def _looked_up(hosts: pa.StringArray, domain_of: Callable[[str], str | None]) ->
     return pa.array(domains, pa.string()).take(distinct.indices)
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 15)
 def _company_site(host: str) -> str | None:
     host = host.removeprefix("www.")
     return None if {host, _registrable(host)} & SHARED_SITES else _company_mail(host)
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 15)
 def _company_mail(host: str) -> str | None:
     domain = _registrable(host)
     return None if {host, domain} & FREE_MAIL_DOMAINS else domain
