@@ -29,7 +29,7 @@ EXIT_CODES: Final = {
     0: "done: input ended, books closed, nothing held",
     1: "a fault of the program",
     2: "settings or usage",
-    3: "the input is not a valid Singer stream (what came before is settled first)",
+    3: "the input is not a valid Singer stream, or a file of it cannot be read (what came before is settled first)",
     4: "the API refused (key, owner, out of credits), or could not be reached before anything was sent",
     5: "a guard stopped the run",
     6: "another run holds the results folder",

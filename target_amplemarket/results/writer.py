@@ -1,4 +1,4 @@
-"""Result files: numbered in the run, written once, durable before any STATE that covers them."""
+"""Result files: numbered in the run, durable before any STATE that covers them."""
 
 from __future__ import annotations
 
