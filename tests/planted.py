@@ -194,6 +194,41 @@ DEFECTS = (
         "        for rows in (mapped.rejections, screened.held):\n",
         ("tests/test_pipeline.py",),
     ),
+    Planted(
+        "half of a fingerprint is compared",
+        "leads/segments.py",
+        "            is_it = low[at[open_keys]] == keys.low[open_keys]\n",
+        "            is_it = np.ones(len(open_keys), np.bool_)\n",
+        ("tests/leads/test_index.py", "tests/leads/test_people.py"),
+    ),
+    Planted(
+        "small files are removed before the large one is durable",
+        "results/compaction.py",
+        '    folder.sync(f"results/{run_id}")\n',
+        "    pass\n",
+        ("tests/results/test_compaction.py",),
+    ),
+    Planted(
+        "files that another one replaces are read as well",
+        "results/reader.py",
+        "        (replaced if counting and counting[-1].replaces(file) else counting).append(file)\n",
+        "        counting.append(file)\n",
+        ("tests/results/test_compaction.py",),
+    ),
+    Planted(
+        "as many values as lines are taken for one a line",
+        "singer/json_faults.py",
+        "    return len(between) + 1 if is_sure else None\n",
+        "    return len(between) + 1\n",
+        ("tests/singer/test_messages.py",),
+    ),
+    Planted(
+        "a BATCH file that is cut counts as whole",
+        "singer/arrow_files.py",
+        "    if not _tail(file).endswith(end):\n",
+        "    if not end:\n",
+        ("tests/singer/test_batch.py",),
+    ),
 )
 
 

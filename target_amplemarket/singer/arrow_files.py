@@ -19,7 +19,12 @@ _ROWS_TOGETHER: Final = 100_000
 _BUFFER_BYTES: Final = 1024 * 1024
 _PARQUET: Final = b"PAR1"
 _ARROW: Final = b"ARROW1"
-_END_OF_STREAM: Final = (b"\xff\xff\xff\xff\x00\x00\x00\x00", b"\x00\x00\x00\x00")
+_MESSAGE: Final = b"\xff\xff\xff\xff"
+"""Before every message of a stream, but for those of Arrow before 0.15."""
+
+_NO_LENGTH: Final = b"\x00\x00\x00\x00"
+"""In place of a message's length: the end of the stream."""
+
 _WHAT_ELSE: Final = "it is cut, damaged, or not what it is said to be; let it be written again"
 
 
@@ -137,7 +142,8 @@ def _ipc_file(file: IO[bytes]) -> ArrowRows:
 
 def _ipc_stream(file: IO[bytes]) -> ArrowRows:
     """A stream that is cut between two of its record batches looks like its end, but for the mark that follows that."""
-    if not _tail(file).endswith(_END_OF_STREAM):
+    end = _MESSAGE + _NO_LENGTH if file.read(len(_MESSAGE)) == _MESSAGE else _NO_LENGTH  # zeros may also be padding
+    if not _tail(file).endswith(end):
         raise UnreadableFile(f"it has no end mark; {_WHAT_ELSE}")
     reader = pa.ipc.open_stream(file)
     return ArrowRows(reader.schema, None, lambda _: reader)
@@ -145,7 +151,7 @@ def _ipc_stream(file: IO[bytes]) -> ArrowRows:
 
 def _tail(file: IO[bytes]) -> bytes:
     size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - len(_END_OF_STREAM[0])))
+    file.seek(max(0, size - len(_MESSAGE + _NO_LENGTH)))
     tail = file.read()
     file.seek(0)
     return tail

@@ -260,6 +260,18 @@ def test_a_stream_that_is_cut_between_two_of_its_batches_is_not_taken_for_a_whol
         assert "file 1 of this BATCH: it has no end mark" in str(fault)
 
 
+def test_padding_is_not_taken_for_the_end_of_a_stream(reading: Reading) -> None:
+    table = pa.table({"Id": pa.array(["a"]), "Email": pa.array(["a@acme.example"]), "other": pa.array([0])})
+    content = arrow(pa.concat_tables([table, table]), new=pa.ipc.new_stream)
+    shorter = arrow(table, new=pa.ipc.new_stream)[:-8]
+    assert content.startswith(shorter)
+    assert shorter.endswith(bytes(4))
+    reading.write("a", shorter)
+    rows, fault = reading.until_fault("arrow", "a")
+    assert rows == []
+    assert "it has no end mark" in str(fault)
+
+
 @pytest.mark.parametrize("name", ["gzip", "parquet", "arrow_file", "arrow_stream", "arrow_zstd"])
 def test_a_flipped_bit_is_a_clear_stop_or_no_difference_but_never_a_crash(reading: Reading, name: str) -> None:
     form, content = WHOLE[name]
