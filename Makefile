@@ -9,7 +9,7 @@ PEERS := $(foreach name,singer-sdk dlt target-jsonl plot,$(VENV)/bench-$(name)/r
 JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test crash bench lint format docs clean
+.PHONY: help demo test crash bench fuzz lint format docs clean
 
 help: ## This list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -46,12 +46,16 @@ crash: $(READY) ## The whole proof of delivery: every kill, fault and power cut,
 bench: $(READY) $(PEERS) ## CPU, memory and requests beside a floor and peers; LONG=1 goes to 10 million
 	$(BIN)/python -m benchmarks $(if $(LONG),--long)
 
+fuzz: $(READY) ## Search for inputs that break the readers; FUZZ_SECONDS=600
+	$(BIN)/python -m tests.fuzz --seconds $(or $(FUZZ_SECONDS),600)
+
 lint: $(READY) ## Style, types, import order, generated pages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m docs.generate --check
+	$(BIN)/python -m tests.security.audit
 
 format: $(READY) ## Put the code into its form
 	$(BIN)/ruff check --fix .

@@ -16,6 +16,7 @@ from pathlib import Path
 from target_amplemarket.config import declared_settings
 from target_amplemarket.errors import EXIT_CODES
 from target_amplemarket.leads.aliases import ALIASES
+from target_amplemarket.results.enriched import ENRICHED, ENRICHED_DESCRIPTIONS
 from target_amplemarket.results.schema import DESCRIPTIONS, RESULTS
 from target_amplemarket.sandbox.faults import KINDS
 from target_amplemarket.sandbox.switches import Switches
@@ -53,7 +54,7 @@ def settings_table() -> str:
 def _bounds(declared: dataclasses.Field[object]) -> str:
     schema = declared.metadata["schema"]
     if "minimum" in schema:
-        return f" {schema['minimum']:,} to {schema['maximum']:,}."
+        return f" {schema['minimum']:,} to {schema['maximum']:,}." if "maximum" in schema else ""
     return " One of " + ", ".join(f"`{value}`" for value in schema["enum"]) + "." if "enum" in schema else ""
 
 
@@ -69,6 +70,12 @@ def exit_table() -> str:
 def results_table() -> str:
     """Every column of a result row."""
     rows = [(f"`{field.name}`", f"`{_arrow_type(field)}`", DESCRIPTIONS[field.name]) for field in RESULTS]
+    return _table(("column", "type", "meaning"), rows)
+
+
+def enriched_table() -> str:
+    """Every column of an entry that was read back."""
+    rows = [(f"`{field.name}`", f"`{_arrow_type(field)}`", ENRICHED_DESCRIPTIONS[field.name]) for field in ENRICHED]
     return _table(("column", "type", "meaning"), rows)
 
 
@@ -115,6 +122,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "settings": settings_table,
     "exit-codes": exit_table,
     "results": results_table,
+    "enriched": enriched_table,
     "switches": switches_table,
     "faults": faults_table,
     "aliases": aliases_table,

@@ -20,6 +20,16 @@ LEAD_FIELDS: Final = ("linkedin_url", "email", "title", "company_name", "company
 LIST_TYPES: Final = ("linkedin", "email", "titles_and_company")
 LIST_NAME_FIELDS: Final = ("stream", "date", "owner", "list_type")
 
+CREDIT_PRICES: Final = {
+    "lead": 0,
+    "person_found": 0.5,
+    "email_revealed": 1,
+    "email_validated": 1,
+    "phone_revealed": 1,
+}
+"""Credits; whose words these are, and what is assumed, stands in `lists.credits`."""
+CREDIT_PRICES_AS_OF: Final = "2026-06"
+
 FieldMapping = Mapping[str, Mapping[str, tuple[str, ...]]]
 """Stream name or `*` → lead field → source fields, tried in order."""
 
@@ -45,6 +55,10 @@ def _integer(minimum: int, maximum: int) -> dict[str, Any]:
     return {"type": "integer", "minimum": minimum, "maximum": maximum}
 
 
+def _ceiling(minimum: int) -> dict[str, Any]:
+    return {"type": ["integer", "null"], "minimum": minimum}
+
+
 def _choice(*values: str) -> dict[str, Any]:
     return {"type": "string", "enum": list(values)}
 
@@ -56,6 +70,16 @@ _STREAM_MAPPING: Final = {
     "additionalProperties": _SOURCE,
 }
 _MAPPING: Final = {"type": "object", "additionalProperties": _STREAM_MAPPING}
+_PRICES: Final = {name: {"type": "number", "minimum": 0, "maximum": 1_000_000} for name in CREDIT_PRICES}
+_PRICE_TABLE: Final = {
+    "type": "object",
+    "properties": {
+        "as_of": _TEXT,
+        **_PRICES,
+        **{name: {"type": "object", "properties": _PRICES, "additionalProperties": False} for name in LIST_TYPES},
+    },
+    "additionalProperties": False,
+}
 _TEMPLATE: Final = {
     "type": "string",
     "minLength": 1,
@@ -150,6 +174,53 @@ class Settings:
         _FLAG,
         "Check records against the stream's JSON Schema; a violation is a rejected row.",
     )
+    dry_run: bool = _setting(
+        False, _FLAG, "Plan only: nothing is sent, rows are `planned`, no STATE leaves; the account is still asked."
+    )
+    max_records_per_run: int | None = _setting(
+        None, _ceiling(1), "Records read; what comes after is left to a later run, STATE stays before it."
+    )
+    max_leads_per_run: int | None = _setting(
+        None, _ceiling(1), "New leads let into lists; what comes after is left, STATE stays before it."
+    )
+    max_email_credits_per_run: int | None = _setting(
+        None, _ceiling(0), "E-mail credits that the leads let into lists can cost at worst."
+    )
+    max_phone_credits_per_run: int | None = _setting(
+        None, _ceiling(0), "Phone credits that the leads let into lists can cost at worst."
+    )
+    max_rejected_percent: int = _setting(
+        100,
+        _integer(0, 100),
+        "Rejected records, of those read, past which nothing is sent; decided from 1,000 records or the input's end.",
+    )
+    max_rejected_records: int | None = _setting(None, _ceiling(0), "Rejected records past which nothing is sent.")
+    max_swing_percent: int | None = _setting(
+        None,
+        _ceiling(0),
+        "How far a stream's records may be off the median of the last runs before nothing is sent; from 3 runs on.",
+    )
+    credit_prices: Mapping[str, Any] = _setting(
+        {"as_of": CREDIT_PRICES_AS_OF, **CREDIT_PRICES},
+        _PRICE_TABLE,
+        "Credits of a lead at worst: of other endpoints, assumed for lists; also per list type; replaced one by one.",
+    )
+
+    exclusions: str = _setting(
+        "require",
+        _choice("require", "try", "off"),
+        "The account's exclusion lists: `require` sends nothing unless they can be read, `try` goes on without them.",
+    )
+    exclude_company_domains: bool = _setting(
+        True, _FLAG, "An excluded domain also excludes leads by their company's domain, not by their e-mail's alone."
+    )
+    suppression_file: str | None = _setting(
+        None, _TEXT_OR_NULL, "CSV, Parquet or Arrow file of e-mails, domains and LinkedIn URLs that are never sent."
+    )
+
+    report: bool = _setting(
+        False, _FLAG, "Write an HTML page about the run at its end, `reports/<run_id>.html`; needs the `report` extra."
+    )
 
     def mapping_of(self, stream: str) -> Mapping[str, tuple[str, ...]]:
         """Lead field → source fields as the settings override them for one stream; its own entry before `*`."""
@@ -239,10 +310,14 @@ def _words(schema: Mapping[str, Any]) -> str:
         return "one of " + ", ".join(f"`{value}`" for value in schema["enum"])
     if schema is _TEMPLATE:
         return "text with " + ", ".join(f"`{{{name}}}`" for name in LIST_NAME_FIELDS) + " between braces and no other"
+    if schema is _PRICE_TABLE:
+        names = ", ".join(f"`{name}`" for name in CREDIT_PRICES)
+        return f"an object of {names} (credits from 0), `as_of` (text), and list types with such prices of their own"
     if schema is _MAPPING:
         return "an object of streams, each an object of lead fields with a source field, a list of them, or null"
     if "minimum" in schema:
-        return f"a whole number from {schema['minimum']:,} to {schema['maximum']:,}"
+        most = f" to {schema['maximum']:,}" if "maximum" in schema else " on, or null"
+        return f"a whole number from {schema['minimum']:,}{most}"
     kinds = schema.get("type", "an object")
     words = {"string": "text", "boolean": "true or false", "array": "a list", "object": "an object", "null": "null"}
     return " or ".join(words.get(kind, str(kind)) for kind in ([kinds] if isinstance(kinds, str) else kinds))

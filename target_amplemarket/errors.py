@@ -12,9 +12,11 @@ AmplemarketError
 ├── GuardStop            a ceiling was reached                          exit 5
 ├── FolderLocked         another run holds the results folder           exit 6
 ├── ListsHeld            lists whose outcome is unknown: run again      exit 7
+├── ListsUnfinished      `collect` has not got everything: run it again exit 7
 ├── StorageError         disk full, fsync failed, folder not usable     exit 8
 ├── BooksOpen            rows and records do not meet: a fault of ours  exit 1
 └── Stopped              a signal came before the input ended           exit 130, 143
+    └── CollectStopped   a signal came before all lists were collected
 
 A message says what happened, where, and what to do. It never holds a value of a record, a body or a secret.
 """
@@ -31,9 +33,9 @@ EXIT_CODES: Final = {
     2: "settings or usage",
     3: "the input is not a valid Singer stream, or a file of it cannot be read (what came before is settled first)",
     4: "the API refused (key, owner, out of credits), or could not be reached before anything was sent",
-    5: "a guard stopped the run",
+    5: "a guard stopped the run: a ceiling, or too many rejected records",
     6: "another run holds the results folder",
-    7: "lists are held: outcome unknown, nothing lost",
+    7: "lists are held (outcome unknown, nothing lost), or `collect` has not got all of them yet",
     8: "storage: disk full, write not durable, folder not usable",
     130: "stopped by SIGINT before the input ended",
     143: "stopped by SIGTERM before the input ended",
@@ -120,6 +122,12 @@ class ListsHeld(AmplemarketError):
     exit_code = 7
 
 
+class ListsUnfinished(AmplemarketError):
+    """Lists that `collect` was to read are still processed by the API, or could not be read; the rest is written."""
+
+    exit_code = 7
+
+
 class StorageError(AmplemarketError):
     """A durable write failed or the results folder cannot be used."""
 
@@ -142,3 +150,11 @@ class Stopped(AmplemarketError):
             "stopped by a signal before the input ended; STATE covers what is recorded, the next run goes on from there"
         )
         self.exit_code = 128 + signal_number
+
+
+class CollectStopped(Stopped):
+    """A signal ended `collect` before it had all lists; those that are written stay."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal_number)
+        self.args = ("stopped by a signal; the lists written so far stay, the next `collect` goes on with the rest",)

@@ -12,20 +12,26 @@ import pyarrow as pa
 
 from target_amplemarket.clock import Clock
 from target_amplemarket.config import Settings
-from target_amplemarket.delivery.deliver import Delivery
+from target_amplemarket.delivery.deliver import Delivery, Part, Planned
 from target_amplemarket.delivery.in_flight import InFlight
 from target_amplemarket.delivery.outbox import Outbox
-from target_amplemarket.errors import AmplemarketError, InputError, ListsHeld, RefusedByApi, Stopped
-from target_amplemarket.leads.duplicates import screen
+from target_amplemarket.delivery.rehearsal import Rehearsal
+from target_amplemarket.errors import AmplemarketError, GuardStop, InputError, ListsHeld, RefusedByApi, Stopped
+from target_amplemarket.leads.duplicates import rows_before, screen
+from target_amplemarket.leads.exclusions import ExcludedPeople
 from target_amplemarket.leads.map_block import Rules, map_block
 from target_amplemarket.leads.mapping import StreamMapping, choose_mapping
 from target_amplemarket.leads.people import People
 from target_amplemarket.leads.tables import Status
+from target_amplemarket.lists.connection_test import CONNECTION_TEST_STREAM, connection_test_rows
+from target_amplemarket.lists.credits import Prices
 from target_amplemarket.lists.grouping import OpenLists
+from target_amplemarket.lists.guards import Breaker, Ceilings
 from target_amplemarket.lists.lead_list import LeadList
 from target_amplemarket.results.books import Books, ListEntry
 from target_amplemarket.results.rows import RowMaker
 from target_amplemarket.results.state_log import StateLog
+from target_amplemarket.results.swings import SwingGuard
 from target_amplemarket.results.writer import ROWS_PER_FILE, ResultsWriter
 from target_amplemarket.services.protocol import Accepted, Refused
 from target_amplemarket.singer.arrow_run import ArrowRun, blocks_of
@@ -66,15 +72,21 @@ class Pipeline:
     rules: Rules
     people: People
     open_lists: OpenLists
-    in_flight: InFlight
+    in_flight: InFlight | Rehearsal
     outbox: Outbox
     writer: ResultsWriter
     row_maker: RowMaker
     state_log: StateLog
+    prices: Prices
+    breaker: Breaker
+    ceilings: Ceilings
     list_owners: Callable[[], Collection[str]]
+    excluded_here: ExcludedPeople  # by the folder and the settings
+    excluded_by_account: Callable[[], ExcludedPeople]
     emit: Callable[[bytes], None]
     clock: Clock
     stop: StopRequest
+    swings: SwingGuard = field(default_factory=SwingGuard)
     books: Books = field(default_factory=Books)
     watermark: Watermark = field(default_factory=Watermark)
     mappings: dict[str, StreamMapping] = field(default_factory=dict)
@@ -82,9 +94,12 @@ class Pipeline:
     resent: list[str] = field(default_factory=list)
     note_resent: Callable[[], None] = lambda: None
     _mapped_schemas: dict[str, Stream] = field(default_factory=dict)
+    _account_excludes: ExcludedPeople | None = None
     _known_owners: Collection[str] | None = None
     _fallen_back: bool = False
     _noted_versions: bool = False
+    _held_back: list[LeadList] = field(default_factory=list)
+    _is_quoted: bool = False
     _rows_since_s: float = 0.0
     _progress_at_s: float = 0.0
     _state_at_s: float = float("-inf")
@@ -95,12 +110,12 @@ class Pipeline:
 
         Raises:
             InputError: What came before the fault is settled.
+            GuardStop: What came before a ceiling is settled; past the breaker what was under way is.
             AmplemarketError: What was under way is recorded; STATE covers what is settled.
         """
         self._progress_at_s = self.clock.monotonic_s()
         try:
-            fault = self._read(messages)
-            self._settle()
+            fault = self._settle(self._read(messages))
         except BaseException:
             self.stop.event.set()
             self._record_under_way()
@@ -111,13 +126,15 @@ class Pipeline:
             raise fault
         self._finish()
 
-    def _read(self, messages: Iterable[Message | ArrowRun]) -> InputError | None:
-        """Take messages to their end, or to the first that is no Singer message; that fault is returned."""
+    def _read(self, messages: Iterable[Message | ArrowRun]) -> InputError | GuardStop | None:
+        """Take messages to their end, to a ceiling, or to a fault of the input or a guard, which is returned."""
         try:
             for message in messages:
                 self._take(message)
                 self._record_finished()
-        except InputError as fault:
+                if self.ceilings.cut_at is not None:
+                    break
+        except (InputError, GuardStop) as fault:
             return fault
         if self.stop.signal_number is not None:
             raise Stopped(self.stop.signal_number)
@@ -126,14 +143,13 @@ class Pipeline:
     def _take(self, message: Message | ArrowRun) -> None:
         match message:
             case RecordRun() | ArrowRun():
-                for block in blocks_of(message, self.streams, self.watermark.last_read + 1):
-                    self._take_block(block)
+                self._take_blocks(blocks_of(message, self.streams, self.watermark.last_read + 1))
             case Batch():
                 self._take_files(message)
             case Schema():
                 self.streams.register(message)
             case State(value=value):
-                self.watermark.take_state(value)
+                self._take_state(value)
             case ActivateVersion():
                 self._note_version()
             case Idle():
@@ -141,9 +157,33 @@ class Pipeline:
 
     def _take_files(self, batch: Batch) -> None:
         reader = BatchReader(self.streams, self.settings.batch_paths, self.stop, self.rules.keep_records)
-        for block in reader.blocks(batch, lambda: self.watermark.last_read + 1):
-            self._take_block(block)
-            self._record_finished()
+        self._take_blocks(reader.blocks(batch, lambda: self.watermark.last_read + 1), between=self._record_finished)
+
+    def _take_blocks(self, blocks: Iterable[RecordBlock], between: Callable[[], None] = lambda: None) -> None:
+        for block in blocks:
+            if block.stream.name == CONNECTION_TEST_STREAM:
+                self._take_connection_test(block)
+            else:
+                self._take_block(block)
+            between()
+            if self.ceilings.cut_at is not None:
+                break
+
+    def _take_state(self, value: bytes) -> None:
+        """A plan must not make the run that carries it out skip what was planned; a test is no bookmark of a tap."""
+        is_test = self.books.records.keys() == {CONNECTION_TEST_STREAM}
+        if not self.settings.dry_run and not is_test:
+            self.watermark.take_state(value)
+
+    def _take_connection_test(self, block: RecordBlock) -> None:
+        """Ask whether key and owner are accepted, which costs nothing, and send nothing."""
+        first_record_no = self.watermark.read(len(block.records))
+        self.watermark.hold("block", first_record_no)
+        self.books.records[block.stream.name] += len(block.records)
+        self._owners()
+        LOGGER.info("stream `%s` is a connection test: key and owner are accepted, nothing is sent", block.stream.name)
+        self._add_rows(block.stream.name, connection_test_rows(first_record_no, len(block.records)))
+        self.watermark.release("block")
 
     def _take_block(self, block: RecordBlock) -> None:
         stream, count = block.stream.name, len(block.records)
@@ -151,8 +191,16 @@ class Pipeline:
         self.watermark.hold("block", first_record_no)
         self.books.records[stream] += count
         mapped = map_block(block, self._mapping(block), self.rules)
-        screened = screen(mapped.leads, self.people)
-        for rows in (mapped.rejections, screened.duplicates, screened.held):
+        leads, excluded = self._without_excluded(stream, mapped.leads)
+        screened, rejections = screen(leads, self.people), mapped.rejections
+        beyond = self.ceilings.take(first_record_no, count, screened.new)
+        if beyond < first_record_no + count:
+            self.watermark.hold("ceiling", beyond)
+            rejections, screened = rows_before(rejections, beyond), screened.before(beyond)
+            excluded = [rows_before(rows, beyond) for rows in excluded]
+        self.breaker.count_read(beyond - first_record_no)
+        self.breaker.count_rows(rejections)
+        for rows in (rejections, *excluded, screened.duplicates, screened.held):
             if rows.num_rows:
                 self._add_rows(stream, rows)
         if screened.held.num_rows:
@@ -164,6 +212,19 @@ class Pipeline:
                 self._submit(lead_list)
         self._hold_open_lists()
         self.watermark.release("block")
+
+    def _without_excluded(self, stream: str, leads: pa.Table) -> tuple[pa.Table, list[pa.Table]]:
+        """Leads who may be sent, and rows of those who must not; before the ledger, where they would become known.
+
+        The account is asked once somebody is new: a run in which everybody was sent before asks it nothing.
+        """
+        here = self.excluded_here.part(stream, leads)
+        if self._account_excludes is None and not self.people.settles(here.leads):
+            self._account_excludes = self.excluded_by_account()
+        if self._account_excludes is None:
+            return here.leads, [here.excluded]
+        there = self._account_excludes.part(stream, here.leads)
+        return there.leads, [here.excluded, there.excluded]
 
     def _mapping(self, block: RecordBlock) -> StreamMapping:
         stream = block.stream
@@ -212,11 +273,39 @@ class Pipeline:
             self.watermark.hold(key, first_record_no)
 
     def _submit(self, lead_list: LeadList) -> None:
+        """Send a list, or keep it until it is decided whether anything may be sent."""
         self.watermark.hold(lead_list.number, lead_list.first_record_no)
         self.watermark.release(lead_list.key)
-        LOGGER.info("sending list `%s` with %s leads", lead_list.name, f"{lead_list.leads.num_rows:,}")
+        self._held_back.append(lead_list)
+        self._send_decided()
+
+    def _send_decided(self) -> None:
+        self.breaker.check()
+        self.swings.check(self.books.records)
+        while self._held_back and self._may_send:
+            self._send(self._held_back.pop(0))
+
+    @property
+    def _may_send(self) -> bool:
+        """Whether the guards have seen enough to let lists and STATE leave."""
+        waiting_count = sum(lead_list.leads.num_rows for lead_list in self._held_back)
+        return self.breaker.is_decided and self.swings.is_decided(self.books.records, waiting_count)
+
+    def _send(self, lead_list: LeadList) -> None:
+        if not self._is_quoted:
+            self._is_quoted = True
+            LOGGER.info("%s", self.prices.quote())
+        worst = self.prices.worst(lead_list.key.list_type, lead_list.leads.num_rows)
+        LOGGER.info(
+            "%s list `%s` with %s leads%s",
+            "planning" if self.settings.dry_run else "sending",
+            lead_list.name,
+            f"{lead_list.leads.num_rows:,}",
+            "" if self.prices.is_free else f", at worst {worst}",
+        )
         for delivery in self.in_flight.submit(lead_list):
             self._record(delivery)
+            self.breaker.check()
 
     def _record_finished(self) -> None:
         """What has finished by now, what is old enough, what a STATE waits for."""
@@ -225,6 +314,7 @@ class Pipeline:
             self._record(delivery)
         for lead_list in self.open_lists.close_aged(now_s):
             self._submit(lead_list)
+        self._send_decided()
         is_waited_for = self.watermark.waits and now_s - self._rows_since_s >= _ROWS_WAIT_S
         if self.writer.waiting_row_count >= ROWS_PER_FILE or (self.writer.waiting_row_count and is_waited_for):
             self._flush_rows()
@@ -232,14 +322,37 @@ class Pipeline:
             self._release_state()
         self._report_progress(now_s)
 
-    def _settle(self) -> None:
-        """Send everything that is open, wait for every answer, record it."""
-        for lead_list in self.open_lists.close_all():
-            self._submit(lead_list)
-        for delivery in self.in_flight.drain():
-            self._record(delivery)
+    def _settle(self, fault: InputError | GuardStop | None) -> InputError | GuardStop | None:
+        """Send everything that is open unless a guard forbids it, wait for every answer, record it.
+
+        Returns:
+            What ends the run, if something does: the fault that was given, or a guard's.
+        """
+        self.breaker.has_ended = True
+        is_cut_short = fault is not None or self.ceilings.cut_at is not None or self.stop.signal_number is not None
+        self.swings.end(is_cut_short=is_cut_short)
+        stops = [fault, self._stop_of(self._send_open), self._stop_of(self._drain)]
+        stops += [self._stop_of(self.breaker.check), self._stop_of(self.ceilings.check)]
+        stops.append(self._stop_of(lambda: self.swings.check(self.books.records)))
         self._flush_rows()
         self._release_state()
+        return next((stop for stop in stops if stop is not None), None)
+
+    def _send_open(self) -> None:
+        self._send_decided()
+        for lead_list in self.open_lists.close_all():
+            self._submit(lead_list)
+
+    def _drain(self) -> None:
+        for delivery in self.in_flight.drain():
+            self._record(delivery)
+
+    def _stop_of(self, step: Callable[[], None]) -> GuardStop | None:
+        try:
+            step()
+        except GuardStop as stop:
+            return stop
+        return None
 
     def _record_under_way(self) -> None:
         """After a stop: no new list, but every answer that is still to come is recorded as far as that goes."""
@@ -264,6 +377,7 @@ class Pipeline:
         if rows.num_rows:
             self.writer.write_list(lead_list.number, rows)
             self.books.enter(rows)
+            self.breaker.count_rows(rows)
         self._enter_lists(delivery)
         for alarm in delivery.alarms:
             LOGGER.warning("%s", alarm)
@@ -286,17 +400,20 @@ class Pipeline:
             if isinstance(part.outcome, Refused):
                 continue
             accepted = part.outcome if isinstance(part.outcome, Accepted) else None
-            key = part.lead_list.key
+            key, lead_count = part.lead_list.key, part.lead_list.leads.num_rows
+            worst = self.prices.worst(key.list_type, lead_count)
             self.books.lists.append(
                 ListEntry(
                     name=part.lead_list.name,
                     stream=key.stream,
                     owner=key.owner,
                     list_type=key.list_type,
-                    lead_count=part.lead_list.leads.num_rows,
+                    lead_count=lead_count,
                     list_id=accepted.list_id if accepted else None,
                     url=accepted.url if accepted else None,
-                    status=(Status.HELD if part.is_held else Status.ACCEPTED).value,
+                    status=_list_status(part).value,
+                    email_credits=worst.email,
+                    phone_credits=worst.phone,
                 )
             )
 
@@ -306,6 +423,8 @@ class Pipeline:
         self.watermark.release("rows")
 
     def _release_state(self) -> None:
+        if not self._may_send or self.breaker.is_past or self.swings.is_past(self.books.records):
+            return
         state = self.watermark.release_state()
         if state is not None and state.value != self._last_state and not _is_empty(state.value):
             self._last_state, self._state_at_s = state.value, self.clock.monotonic_s()
@@ -334,6 +453,12 @@ class Pipeline:
                 f"{held:,} records belong to people in lists that are held: nobody can tell whether these arrived. "
                 "They are neither sent again nor forgotten, and STATE stays before them"
             )
+
+
+def _list_status(part: Part) -> Status:
+    if isinstance(part.outcome, Planned):
+        return Status.PLANNED
+    return Status.HELD if part.is_held else Status.ACCEPTED
 
 
 def _is_empty(value: bytes) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import logging
 import secrets
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -19,20 +20,35 @@ from target_amplemarket.delivery.deliver import Sender, alarm_text
 from target_amplemarket.delivery.in_flight import InFlight
 from target_amplemarket.delivery.limiter import Limiter
 from target_amplemarket.delivery.outbox import Outbox
-from target_amplemarket.errors import AmplemarketError, ApiUnreachable, ListsHeld, SettingsError, Stopped, StorageError
+from target_amplemarket.delivery.rehearsal import Rehearsal
+from target_amplemarket.errors import (
+    AmplemarketError,
+    ApiUnreachable,
+    ListsHeld,
+    RefusedByApi,
+    SettingsError,
+    Stopped,
+    StorageError,
+)
+from target_amplemarket.leads.exclusions import ExcludedPeople
 from target_amplemarket.leads.map_block import Rules
+from target_amplemarket.lists.credits import prices_of
 from target_amplemarket.lists.grouping import ListRules, OpenLists
+from target_amplemarket.lists.guards import breaker_of, ceilings_of
 from target_amplemarket.lists.lead_list import LeadList, make_marker
 from target_amplemarket.pipeline import Pipeline
 from target_amplemarket.results.account import check_account
 from target_amplemarket.results.books import Books
 from target_amplemarket.results.compaction import compact
+from target_amplemarket.results.exclusions import account_exclusions, local_exclusions
 from target_amplemarket.results.history import past_markers
 from target_amplemarket.results.ledger import folder_key, known_people
 from target_amplemarket.results.recovery import Recovered, Recovery, Verdict
+from target_amplemarket.results.report import write_report
 from target_amplemarket.results.rows import RowMaker
 from target_amplemarket.results.state_log import StateLog
 from target_amplemarket.results.summary import RunSummary, summarise, write_summary
+from target_amplemarket.results.swings import SwingGuard, swings, usual_counts
 from target_amplemarket.results.writer import ResultsWriter
 from target_amplemarket.services import SERVICES
 from target_amplemarket.services.protocol import Found, ListRequest, Service
@@ -47,6 +63,10 @@ PACKAGE: Final = "target-amplemarket"
 AUDITED: Final = timedelta(days=7)
 """For how long a list that was sent again is looked for."""
 
+CEILINGS: Final = tuple(
+    f"max_{what}_per_run" for what in ("records", "leads", "email_credits", "phone_credits")
+)  # settings
+
 LOGGER: Final = logging.getLogger(PACKAGE)
 
 
@@ -59,12 +79,14 @@ class Input:
         emit: Takes the JSON text of a STATE value that may leave.
         mapper: Set when stream maps or flattening are configured.
         watch: Takes the books before the run begins, to look at while it lasts.
+        is_whole: The streams as a tap gives them, whose counts can be compared; a replay is a part of them.
     """
 
     messages: Callable[[StopRequest], Iterable[Message | ArrowRun]]
     emit: Callable[[bytes], None]
     mapper: Mapper | None = None
     watch: Callable[[Books], None] | None = None
+    is_whole: bool = True
 
 
 def execute(
@@ -176,11 +198,35 @@ class _Run:
         ended_at, exit_code = self.clock.now(), _exit_code(failure)
         ended = self._summary(pipeline, freed, ended_at=ended_at, exit_code=exit_code, end=_end(failure))
         unwritten = _failure_of(lambda: write_summary(self.folder, ended))
+        if given.is_whole and exit_code in {0, ListsHeld.exit_code}:
+            self._warn_of_swings(pipeline.books)
         report(ended)
+        self._write_report()
         if failure := failure or unwritten:
             raise failure
         self._compact()
         return ended
+
+    def _warn_of_swings(self, books: Books) -> None:
+        with contextlib.suppress(StorageError):  # the run is over; what cannot be compared is no fault of it
+            for swing in swings(usual_counts(self.folder.path, before=self.run_id), books.records):
+                LOGGER.warning("%s; `max_swing_percent` would stop such a run", swing)
+
+    def _usual_counts(self, given: Input) -> Mapping[str, float]:
+        is_needed = given.is_whole and self.settings.max_swing_percent is not None
+        return usual_counts(self.folder.path, before=self.run_id) if is_needed else {}
+
+    def _write_report(self) -> None:
+        """The page for people, however the run ended; one that cannot be made changes nothing."""
+        if not self.settings.report:
+            return
+        try:
+            path = write_report(self.folder, self.run_id, self.settings)
+        except Exception as fault:  # whatever it is, the run is over and recorded
+            reason = str(fault) if isinstance(fault, AmplemarketError) else type(fault).__name__
+            LOGGER.warning("there is no report of this run (%s); the `report` command writes it later", reason)
+        else:
+            LOGGER.info("report: %s", path)
 
     def _compact(self) -> None:
         """Housekeeping after everything is done: what fails here costs nothing but room."""
@@ -223,21 +269,31 @@ class _Run:
         settings, numbers = self.settings, itertools.count(1)
         by_version = settings.load_method == "append-only"
         fingerprint_key = folder_key(self.folder)
-        keep_records = settings.results_record != "none"
+        check = functools.cache(self._check_account)
+        keep_records, prices = settings.results_record != "none", prices_of(settings)
         return Pipeline(
             settings=settings,
             streams=Streams(given.mapper, validate=settings.validate_records),
             rules=Rules(settings.list_type, settings.company_needs, keep_records, fingerprint_key),
             people=known_people(self.folder, outbox.entries(), by_version=by_version),
             open_lists=OpenLists(
-                self._list_rules(), make_marker=make_marker, number=lambda: next(numbers), today=self.started_at
+                self._list_rules(),
+                make_marker=str if settings.dry_run else make_marker,
+                number=lambda: next(numbers),
+                today=self.started_at,
             ),
-            in_flight=InFlight(self._sender(outbox), settings.max_in_flight),
+            in_flight=Rehearsal() if settings.dry_run else InFlight(self._sender(outbox), settings.max_in_flight),
             outbox=outbox,
             writer=ResultsWriter(self.folder, self.run_id, number=lambda: next(numbers)),
             row_maker=RowMaker(self.run_id, settings.results_record),
             state_log=StateLog(self.folder, self.run_id),
-            list_owners=self._list_owners,
+            prices=prices,
+            breaker=breaker_of(settings),
+            ceilings=ceilings_of(settings, prices),
+            swings=SwingGuard(settings.max_swing_percent, self._usual_counts(given)),
+            list_owners=lambda: self._list_owners(check),
+            excluded_here=local_exclusions(settings, self.folder, fingerprint_key),
+            excluded_by_account=lambda: self._excluded_by_account(fingerprint_key, check),
             emit=given.emit,
             clock=self.clock,
             stop=self.stop,
@@ -247,8 +303,24 @@ class _Run:
         with self._unless_stopped():
             check_account(self.folder, self.settings.service, self.service.account())
 
-    def _list_owners(self) -> Collection[str]:
-        self._check_account()
+    def _excluded_by_account(self, fingerprint_key: bytes, check: Callable[[], None]) -> ExcludedPeople:
+        if self.settings.exclusions == "off":
+            return ExcludedPeople(fingerprint_key)
+        check()
+        try:
+            with self._unless_stopped():
+                return account_exclusions(self.settings, self.service.exclusions(), fingerprint_key)
+        except (RefusedByApi, ApiUnreachable) as fault:
+            if self.settings.exclusions == "require":
+                raise type(fault)(
+                    f"{fault}: nothing was sent. Run again, or set `exclusions` to `try` (go on without them if need "
+                    "be) or `off`"
+                ) from None
+            LOGGER.warning("%s: going on without them, as `exclusions: try` says", fault)
+            return ExcludedPeople(fingerprint_key)
+
+    def _list_owners(self, check: Callable[[], None]) -> Collection[str]:
+        check()
         with self._unless_stopped():
             return self.service.owners()
 
@@ -312,6 +384,9 @@ class _Run:
             requests=dict(self.service.requests),
             resent=pipeline.resent,
             freed=freed,
+            dry_run=self.settings.dry_run,
+            quote=pipeline.prices.quote(),
+            ceilings={name: value for name in CEILINGS if (value := getattr(self.settings, name)) is not None},
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import sys
 from collections.abc import Callable, Iterator
@@ -117,6 +118,7 @@ class TargetAmplemarket(Target):
         about_format: str | None = None,
         config: _ConfigInput | None = None,
         file_input: IO[str] | None = None,
+        dry_run: bool = False,
     ) -> None:
         """Run the target and end the process with the exit code that its documentation gives."""
         if about:
@@ -125,7 +127,10 @@ class TargetAmplemarket(Target):
         cls.print_version(print_fn=LOGGER.info)
         config = config or _ConfigInput()
         try:
-            cls(config=config.config, parse_env_config=config.parse_env).listen(file_input)
+            target = cls(config=config.config, parse_env_config=config.parse_env)
+            if dry_run:  # the word of the command line, whatever file and environment say
+                target.settings = dataclasses.replace(target.settings, dry_run=True)
+            target.listen(file_input)
         except AmplemarketError as error:
             LOGGER.error("%s", error)  # noqa: TRY400  # a traceback would say nothing more
             sys.exit(error.exit_code)

@@ -11,10 +11,22 @@ import pytest
 from target_amplemarket.clock import Clock
 from target_amplemarket.sandbox import RunningSandbox, running_sandbox
 from tests.harness import Ran, run_singer
+from tests.security.scan import ALLOWED, Scan, scanning
+
+_SCAN = Scan()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "step(*names): proves these steps of docs/explanation/delivery.md")
+    config.addinivalue_line("markers", f"{ALLOWED}: a test whose own output holds values that were planted")
+    config.option.log_level = config.option.log_level or "DEBUG"  # so that the scan sees everything
+    config.pluginmanager.register(_SCAN, "scan")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _scan() -> Iterator[None]:
+    with scanning(_SCAN):
+        yield
 
 
 @pytest.fixture

@@ -113,7 +113,8 @@ def test_status_shows_as_many_runs_as_asked_for_the_newest_last(shell: Shell) ->
     assert len(ids) == 3
     shown = shell("status", "--runs", "2").out.splitlines()
     assert [line.split()[0] for line in shown[1:3]] == ids[1:]
-    assert shown[3] == "last STATE: none has left"
+    assert [line.split()[0] for line in shown[3:6]] == ["trend", "accepted", "rejected"]
+    assert shown[6] == "last STATE: none has left"
 
 
 def test_status_names_a_held_list_with_its_marker_and_state_has_nothing_to_give(shell: Shell) -> None:

@@ -273,7 +273,7 @@ def test_a_list_that_is_there_twice_is_an_alarm(run: Any, sandbox: RunningSandbo
 
     class LateClock(VirtualClock):
         def sleep(self, duration_s: float, wake: Any = None) -> None:
-            if len(self.slept_s) == 2:
+            if duration_s == 0 and self.slept_s.count(0) == 2:  # both looks are over (settling takes no time here)
                 sandbox.advance(100)
             super().sleep(duration_s, wake)
 

@@ -32,6 +32,7 @@ from target_amplemarket.services.protocol import (
     Account,
     CannotAsk,
     Confirmation,
+    Exclusions,
     Found,
     LeadRefusal,
     ListRequest,
@@ -108,6 +109,10 @@ class Server:
 
     def owners(self) -> frozenset[str]:
         return frozenset({OWNER})
+
+    def exclusions(self) -> Exclusions:
+        nobody = pa.array([], pa.string())
+        return Exclusions(nobody, nobody)
 
     def close(self) -> None:
         pass

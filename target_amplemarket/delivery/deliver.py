@@ -53,18 +53,26 @@ _LONGEST_BACKOFF_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """A dry run would have sent the list now."""
+
+    http_status: None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """Leads of a list that came to the same end.
 
     Attributes:
         lead_list: Name and marker of the request, and just these leads, in request order.
-        outcome: `Accepted`, `Unknown`, or `Refused` with one `LeadRefusal` per lead where the API named them.
+        outcome: `Accepted`, `Unknown`, or `Refused` with one `LeadRefusal` per lead where the API named them; `Planned`
+            in a dry run.
         attempt: Which call of this list brought the outcome, from 1.
         is_assumed_sent: The outcome is unknown, and the settings say to count it as sent.
     """
 
     lead_list: LeadList
-    outcome: Accepted | Refused | Unknown
+    outcome: Accepted | Refused | Unknown | Planned
     attempt: int
     is_assumed_sent: bool = False
 

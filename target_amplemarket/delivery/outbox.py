@@ -65,10 +65,23 @@ class Outbox:
             list_type=lead_list.key.list_type,
             body_sha256=hashlib.sha256(body).hexdigest(),
         )
-        table = lead_list.leads.replace_schema_metadata({_METADATA_KEY: msgspec.json.encode(intent)})
         name = f"outbox/{lead_list.number:06d}-{lead_list.marker}.arrow"
-        self._folder.write(name, arrow_file(table))
+        self._write(name, intent, lead_list.leads)
         return name
+
+    def rewrite(self, entry: OutboxEntry, leads: pa.Table) -> None:
+        """Replace the leads of an intent by the same ones with less in them, for somebody who is to be forgotten.
+
+        The hash of the body goes: of a list of one, it would tell whether a guess at its lead is right.
+
+        Raises:
+            StorageError: The file is as it was.
+        """
+        self._write(entry.file_name, msgspec.structs.replace(entry.intent, body_sha256=""), leads)
+
+    def _write(self, name: str, intent: Intent, leads: pa.Table) -> None:
+        table = leads.replace_schema_metadata({_METADATA_KEY: msgspec.json.encode(intent)})
+        self._folder.write(name, arrow_file(table))
 
     def remove(self, file_name: str) -> None:
         """Forget an intent whose outcome is recorded."""

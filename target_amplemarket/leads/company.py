@@ -68,7 +68,9 @@ def website_domains(websites: pa.StringArray) -> pa.StringArray:
     Returns:
         Lower-case ASCII domains, null where there is none.
     """
-    return _looked_up(_website_hosts(websites), _company_site)
+    distinct = websites.dictionary_encode()  # few, where colleagues are
+    hosts = _website_hosts(distinct.dictionary).to_pylist()
+    return _each(_company_site, hosts).take(distinct.indices)
 
 
 def with_mail_domains(domains: pa.StringArray, emails: pa.StringArray) -> pa.StringArray:
@@ -82,10 +84,17 @@ def with_mail_domains(domains: pa.StringArray, emails: pa.StringArray) -> pa.Str
     if not pc.any(is_open).as_py():
         return domains
     hosts = pc.struct_field(pc.extract_regex(emails.filter(is_open), _MAIL_HOST), "host")
-    return pc.replace_with_mask(domains, is_open, _looked_up(hosts, _company_mail))
+    distinct = hosts.dictionary_encode()
+    of_mail = _each(_company_mail, distinct.dictionary.to_pylist()).take(distinct.indices)
+    return pc.replace_with_mask(domains, is_open, of_mail)
 
 
 def _tidy(values: pa.StringArray) -> pa.StringArray:
+    distinct = values.dictionary_encode()  # many share a title or a company
+    return _tidied(distinct.dictionary).take(distinct.indices)
+
+
+def _tidied(values: pa.StringArray) -> pa.StringArray:
     untidy = pc.fill_null(pc.match_substring_regex(values, _UNTIDY), False)
     if pc.any(untidy).as_py():
         visible = pc.replace_substring_regex(values.filter(untidy), _ZERO_WIDTH, "")
@@ -99,10 +108,11 @@ def _website_hosts(websites: pa.StringArray) -> pa.StringArray:
     lower = pc.ascii_lower(pc.ascii_trim_whitespace(websites))
     plain = pc.struct_field(pc.extract_regex(lower, _WEBSITE), "host")
     plain = pc.if_else(pc.less_equal(pc.binary_length(plain), _MAX_HOST_CHARS), plain, _NULL)
-    return complete(websites, plain, _website_host).value
+    return complete(websites, plain, website_host).value
 
 
-def _website_host(text: str) -> str | None:
+def website_host(text: str) -> str | None:
+    """Lower-case ASCII host of a URL or a bare host, or None where it cannot be a public one."""
     text = text.strip(INVISIBLE + "<>()[]\"'`,;")
     # urlsplit drops tabs and newlines in silence and joins what they part.
     if len(text) > _MAX_WEBSITE_CHARS or _UNSAFE.search(text):
@@ -114,24 +124,21 @@ def _website_host(text: str) -> str | None:
     return ascii_host(host.removesuffix(".")) if host else None
 
 
-def _looked_up(hosts: pa.StringArray, domain_of: Callable[[str], str | None]) -> pa.StringArray:
-    distinct = hosts.dictionary_encode()
-    domains = [None if host is None else domain_of(host) for host in distinct.dictionary.to_pylist()]
-    return pa.array(domains, pa.string()).take(distinct.indices)
+def _each(domain_of: Callable[[str], str | None], hosts: list[str | None]) -> pa.StringArray:
+    return pa.array([None if host is None else domain_of(host) for host in hosts], pa.string())
 
 
-@lru_cache(maxsize=1 << 15)
 def _company_site(host: str) -> str | None:
     host = host.removeprefix("www.")
-    return None if {host, _registrable(host)} & SHARED_SITES else _company_mail(host)
+    return None if host in SHARED_SITES or _registrable(host) in SHARED_SITES else _company_mail(host)
+
+
+def _company_mail(host: str) -> str | None:
+    domain = _registrable(host)
+    return None if host in FREE_MAIL_DOMAINS or domain in FREE_MAIL_DOMAINS else domain
 
 
 @lru_cache(maxsize=1 << 15)
-def _company_mail(host: str) -> str | None:
-    domain = _registrable(host)
-    return None if {host, domain} & FREE_MAIL_DOMAINS else domain
-
-
 def _registrable(host: str) -> str | None:
     """Registrable domain of a lower-case ASCII host; None for a public suffix and under an unknown one.
 

@@ -29,6 +29,10 @@ class Screened:
     duplicates: pa.Table
     held: pa.Table
 
+    def before(self, record_no: int) -> Screened:
+        """What came before a record."""
+        return Screened(*(rows_before(rows, record_no) for rows in (self.new, self.duplicates, self.held)))
+
 
 def screen(leads: pa.Table, people: People) -> Screened:
     """Look each lead (schema `LEADS`, record order) up among the people known; the new ones are then known too."""
@@ -37,6 +41,11 @@ def screen(leads: pa.Table, people: People) -> Screened:
         nobody = _nobody()
         return Screened(new=leads, duplicates=nobody.duplicates, held=nobody.held)
     return _parted(leads, verdicts)
+
+
+def rows_before(rows: pa.Table, record_no: int) -> pa.Table:
+    """The rows of records that came before one."""
+    return rows.filter(pc.less(rows.column("record_no"), record_no))
 
 
 @functools.cache

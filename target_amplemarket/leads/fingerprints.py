@@ -19,6 +19,8 @@ class Identity(Enum):
     EMAIL = b"email"
     TITLE_COMPANY = b"title_company"
     VERSION = b"version"
+    DOMAIN = b"domain"  # that is excluded; never written anywhere
+    RECORD_KEY = b"record_key"  # of a record in its stream; only people who were forgotten are known by it
 
 
 def fingerprint_column(values: pa.StringArray, key: bytes, identity: Identity) -> pa.FixedSizeBinaryArray:

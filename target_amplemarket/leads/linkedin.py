@@ -165,20 +165,31 @@ def canonical_profile_urls(values: pa.StringArray) -> CanonicalColumn:
 # What the scalar accepts without any clean-up. No "/" in the query, so that it cannot hold a second URL.
 _PLAIN = r"^(?:https?://)?(?:(?:www|[a-z]{2})\.)?linkedin\.com/in/[_-]*[a-z0-9][a-z0-9_-]*/?(?:[?#][!-.0-~]*)?$"
 _PLAIN_SLUG = r"/in/(?P<slug>[a-z0-9_-]+)"
-_PLAIN_OPAQUE = r"^a[a-z][a-z0-9]aa"
+_CANONICAL = rf"^{re.escape(PREFIX)}[_-]*[a-z0-9][a-z0-9_-]*$"  # what most sources hold
+_PLAIN_OPAQUE = rf"^{re.escape(PREFIX)}a[a-z][a-z0-9]aa"
+_PLACEHOLDER_URLS = pa.array([PREFIX + slug for slug in sorted(_PLACEHOLDER_SLUGS)])
+_NULL = pa.nulls(1, pa.string())[0]  # `pa.scalar` would import pandas where it is installed
 
 
 def _plain_urls(values: pa.StringArray) -> pa.StringArray:
-    lower = pc.ascii_lower(pc.ascii_trim_whitespace(values))
-    plain = pc.and_(pc.match_substring_regex(lower, _PLAIN), pc.less_equal(pc.binary_length(lower), MAX_TEXT_CHARS))
-    slug = pc.struct_field(
-        pc.extract_regex(pc.if_else(plain, lower, pa.scalar(None, pa.string())), _PLAIN_SLUG), "slug"
+    urls = pc.ascii_lower(pc.ascii_trim_whitespace(values))
+    differs = pc.invert(pc.match_substring_regex(urls, _CANONICAL))
+    if differs.true_count:
+        urls = pc.replace_with_mask(urls, differs, _rewritten(urls.filter(differs)))
+    length = pc.binary_length(urls)
+    certain = pc.and_(
+        pc.greater_equal(length, len(PREFIX) + MIN_SLUG_CHARS), pc.less_equal(length, len(PREFIX) + MAX_SLUG_CHARS)
     )
-    length = pc.binary_length(slug)
-    certain = pc.and_(pc.greater_equal(length, MIN_SLUG_CHARS), pc.less_equal(length, MAX_SLUG_CHARS))
-    certain = pc.and_not(certain, pc.match_substring_regex(slug, _PLAIN_OPAQUE))
-    certain = pc.and_not(certain, pc.is_in(slug, pa.array(sorted(_PLACEHOLDER_SLUGS))))
-    return pc.binary_join_element_wise(PREFIX, pc.if_else(certain, slug, pa.scalar(None, pa.string())), "")
+    certain = pc.and_not(certain, pc.match_substring_regex(urls, _PLAIN_OPAQUE))
+    certain = pc.and_not(certain, pc.is_in(urls, _PLACEHOLDER_URLS))
+    return pc.if_else(certain, urls, _NULL)
+
+
+def _rewritten(lower: pa.StringArray) -> pa.StringArray:
+    """Other plain forms as the canonical one, null where a text is none."""
+    plain = pc.and_(pc.match_substring_regex(lower, _PLAIN), pc.less_equal(pc.binary_length(lower), MAX_TEXT_CHARS))
+    slug = pc.struct_field(pc.extract_regex(pc.if_else(plain, lower, _NULL), _PLAIN_SLUG), "slug")
+    return pc.binary_join_element_wise(PREFIX, slug, "")
 
 
 def _fault_of_text(text: str) -> LinkedinReason | None:

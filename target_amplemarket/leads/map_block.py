@@ -17,7 +17,7 @@ from target_amplemarket.leads.fingerprints import Identity, fingerprint_column
 from target_amplemarket.leads.linkedin import canonical_profile_urls
 from target_amplemarket.leads.mapping import StreamMapping
 from target_amplemarket.leads.router import LeadColumns, Routes, route
-from target_amplemarket.leads.tables import LEADS, REJECTIONS, Status
+from target_amplemarket.leads.tables import MAPPED, REJECTIONS, Status
 from target_amplemarket.leads.text import extra_column, key_column, text_column
 from target_amplemarket.singer.json_faults import RecordFault
 from target_amplemarket.singer.records import Path
@@ -43,7 +43,7 @@ class Rules:
 class MappedBlock:
     """Every record of the block is in exactly one of the two tables; both keep the order of the records."""
 
-    leads: pa.Table  # schema LEADS
+    leads: pa.Table  # schema MAPPED
     rejections: pa.Table  # schema REJECTIONS
 
 
@@ -65,17 +65,16 @@ def map_block(block: RecordBlock, mapping: StreamMapping, rules: Rules) -> Mappe
     is_lead = pc.and_(pc.is_valid(routes.list_type), pc.is_null(fault_codes))
     record_no = pa.array(np.arange(block.first_record_no, block.first_record_no + count))
     record_key = key_column(mapping.keys, values, count)
-    record = block.records.texts() if rules.keep_records else _nulls(count)
+    record = block.records.texts() if rules.keep_records else pa.nulls(count, MAPPED.field("record").type)
     leads = pa.table(_lead_rows(record_no, record_key, columns, routes, mapping, values) | {"record": record})
-    rejections = pa.table(_rejection_rows(record_no, record_key, routes, fault_codes) | {"record": record})
-    return MappedBlock(
-        _fingerprinted(_chosen(leads, is_lead), rules.fingerprint_key).select(LEADS.names).cast(LEADS),
-        _chosen(rejections, pc.invert(is_lead)).select(REJECTIONS.names).cast(REJECTIONS),
-    )
-
-
-def _chosen(rows: pa.Table, chosen: pa.BooleanArray) -> pa.Table:
-    return rows if chosen.true_count == len(chosen) else rows.filter(chosen)  # all or nothing is most common
+    rejections = REJECTIONS.empty_table()
+    if is_lead.true_count < count:  # that all are leads is most common
+        rejected = pa.table(_rejection_rows(record_no, record_key, routes, fault_codes) | {"record": record})
+        rejections = rejected.filter(pc.invert(is_lead)).select(REJECTIONS.names).cast(REJECTIONS)
+        leads = leads.filter(is_lead)
+    fingerprinted = _fingerprinted(leads, rules.fingerprint_key)
+    in_order = [fingerprinted.column(name) for name in MAPPED.names]
+    return MappedBlock(pa.Table.from_arrays(in_order, schema=MAPPED), rejections)
 
 
 def _lead_columns(mapping: StreamMapping, values: Mapping[Path, Sequence[object]], count: int) -> LeadColumns:

@@ -63,6 +63,16 @@ class People:
             for is_alone in (False, True):
                 index.gather(column.keys.take(column.is_alone == is_alone), where * 2 + is_alone)
 
+    def settles(self, leads: pa.Table) -> bool:
+        """Whether everybody among the leads is known with all that they carry; nobody becomes known by asking.
+
+        Raises:
+            StorageError: A scratch file cannot be read.
+        """
+        columns = self._columns(leads)
+        found = [column.spread(index.find(column.keys)) for column, index in zip(columns, self._indexes, strict=True)]
+        return bool(_settled(columns, found)[1].all())
+
     def screen(self, leads: pa.Table) -> pa.Int64Array:
         """For each lead, in order: where the same person is known from, or null for somebody new, who is then known.
 

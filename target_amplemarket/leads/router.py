@@ -80,6 +80,10 @@ def _given_but_not_usable(
 
     A record is never rejected for an identity that its list type does not take.
     """
+    count = len(is_lead)
+    if columns.linkedin.reason.null_count == columns.email.reason.null_count == count:
+        nothing = pa.nulls(count, pa.string())
+        return nothing, nothing, nothing
     bad_linkedin = pc.and_(pc.is_valid(columns.linkedin.reason), pc.or_(is_lead, "linkedin" in wanted))
     bad_email = pc.and_(pc.is_valid(columns.email.reason), pc.or_(is_lead, "email" in wanted))
     conditions = pc.make_struct(bad_linkedin, bad_email)
@@ -91,6 +95,8 @@ def _given_but_not_usable(
 
 
 def _detail(code: pa.StringArray, chosen: pa.StringArray) -> pa.StringArray:
+    if code.null_count == len(code):
+        return code
     instead = pc.case_when(
         pc.make_struct(pc.is_null(chosen), pc.equal(chosen, "linkedin"), pc.equal(chosen, "email")),
         pa.scalar(""),

@@ -32,6 +32,9 @@ LEADS: Final = pa.schema(
     ]
 )
 
+MAPPED: Final = LEADS.set(LEADS.get_field_index("record"), pa.field("record", pa.dictionary(pa.int32(), pa.string())))
+"""`LEADS` before they are in a list: records point into the text of their block, which is copied once."""
+
 REJECTIONS: Final = pa.schema(
     [
         pa.field("record_no", pa.int64(), nullable=False),
@@ -65,6 +68,11 @@ class Reason(StrEnum):
     EMAIL_INVALID = "email_invalid"
     DUPLICATE_IN_RUN = "duplicate_in_run"
     ALREADY_SENT = "already_sent"
+    EXCLUDED_EMAIL = "excluded_email"
+    EXCLUDED_DOMAIN = "excluded_domain"
+    SUPPRESSED = "suppressed"
+    FORGOTTEN = "forgotten"
     REFUSED_BY_API = "refused_by_api"
     OUTCOME_UNKNOWN = "outcome_unknown"
     NOT_SENT = "not_sent"
+    CONNECTION_TEST = "connection_test"

@@ -12,13 +12,12 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from target_amplemarket.singer.records import ABSENT, Path, json_text
+from target_amplemarket.singer.records import ABSENT, NOT_ALL_TEXT, Path, json_text
 
 MAX_EXTRA_CHARS: Final = 1024
 """Longest value of a further member; the figure documented for sequences (api/amplemarket.md §6.8)."""
 
 
-_NOT_ALL_TEXT: Final = (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError)
 _ESCAPED: Final = r'["\\\x00-\x1f]'
 
 
@@ -31,9 +30,9 @@ def text_column(values: Sequence[object]) -> pa.StringArray:
     """
     if isinstance(values, pa.Array):  # text already
         return values
-    with contextlib.suppress(*_NOT_ALL_TEXT):
+    with contextlib.suppress(*NOT_ALL_TEXT):
         return pa.array(values, pa.string())
-    with contextlib.suppress(*_NOT_ALL_TEXT):
+    with contextlib.suppress(*NOT_ALL_TEXT):
         return pa.array([None if value is ABSENT else value for value in values], pa.string())
     return pa.array([text_of(value) for value in values], pa.string())
 
@@ -65,7 +64,7 @@ def key_column(keys: Sequence[str], values: Mapping[Path, Sequence[object]], rec
 
 def _json_column(values: Sequence[object]) -> pa.StringArray:
     """JSON text of each value, null where it is absent."""
-    with contextlib.suppress(*_NOT_ALL_TEXT):
+    with contextlib.suppress(*NOT_ALL_TEXT):
         texts = values if isinstance(values, pa.Array) else pa.array(values, pa.string())
         if not pc.any(pc.match_substring_regex(texts, _ESCAPED)).as_py():
             return pc.fill_null(pc.binary_join_element_wise('"', texts, '"', ""), "null")

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from target_amplemarket.leads.tables import LEADS
 from target_amplemarket.lists.lead_list import GroupKey, LeadList
 
 _MOST_KEPT_ALIVE: Final = 1.5
@@ -56,7 +58,7 @@ class OpenLists:
         self._parts: Counter[str] = Counter()
 
     def add(self, stream: str, leads: pa.Table, known_owners: Collection[str], now_s: float) -> Iterator[LeadList]:
-        """Put leads (schema `LEADS`) into their lists; yields those that are full.
+        """Put leads (schema `MAPPED` or `LEADS`) into their lists; yields those that are full.
 
         Args:
             stream: The leads' stream.
@@ -64,7 +66,8 @@ class OpenLists:
             known_owners: E-mails in lower case.
             now_s: Monotonic time in seconds.
         """
-        for key, rows in self._grouped(stream, leads, known_owners):
+        for key, group in self._grouped(stream, leads, known_owners):
+            rows = group.cast(LEADS) if _points_into_others(group.column("record")) else group
             while rows.num_rows:
                 open_list = self._open.setdefault(key, _OpenList(now_s))
                 taken = rows.slice(0, self._rules.batch_size_rows - open_list.lead_count)
@@ -125,9 +128,16 @@ class OpenLists:
         )
 
 
+def _points_into_others(records: pa.ChunkedArray) -> bool:
+    """Whether these are few of the records whose text they keep alive."""
+    if not pa.types.is_dictionary(records.type):
+        return False
+    return sum(len(chunk.dictionary) for chunk in records.chunks) > 2 * _MOST_KEPT_ALIVE * len(records)
+
+
 def _own_copy(slices: list[pa.Table]) -> pa.Table:
-    """One table; it keeps nothing alive of the blocks in which its leads came but themselves."""
-    table = pa.concat_tables(slices)
+    """One table (schema `LEADS`); it keeps nothing alive of the blocks in which its leads came but themselves."""
+    table = pa.concat_tables([rows.cast(LEADS) for rows in slices])
     if table.get_total_buffer_size() < _MOST_KEPT_ALIVE * table.nbytes:
         return table
-    return table.take(pa.array(range(table.num_rows))).combine_chunks()
+    return table.take(pa.array(np.arange(table.num_rows))).combine_chunks()

@@ -32,7 +32,7 @@ class LeadList:
         number: Order of closing within the run, from 1; also the number of its result file.
         part: Order among the lists of the same base name, from 1.
         marker: 12 random base32 characters at the end of the name; the only handle by which a list whose answer was
-            lost can be found.
+            lost can be found. Empty in a dry run, since the list that is sent will have another.
         base_name: The rendered `list_name`.
         key: What all its leads agree in.
         leads: Schema `leads.tables.LEADS`, in record order.
@@ -48,8 +48,10 @@ class LeadList:
     @property
     def name(self) -> str:
         """At most 120 characters of plain ASCII, ending in part and marker."""
-        ending = f" part {self.part} [{self.marker}]"
-        return (plain(self.base_name) or "leads")[: MAX_NAME_CHARS - len(ending)].rstrip() + ending
+        part = f" part {self.part}"
+        room = MAX_NAME_CHARS - len(part) - len(" []") - MARKER_CHARS
+        name = (plain(self.base_name) or "leads")[:room].rstrip() + part
+        return f"{name} [{self.marker}]" if self.marker else name
 
     @property
     def first_record_no(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -16,6 +17,11 @@ _NAME: Final = "account.json"
 class _Remembered(msgspec.Struct, frozen=True):
     service: str
     account_id: str
+
+
+def is_remembered(folder: Path) -> bool:
+    """Whether a run has settled whose folder this is."""
+    return (folder / _NAME).exists()
 
 
 def check_account(folder: Folder, service: str, account: Account) -> None:

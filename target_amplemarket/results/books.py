@@ -18,7 +18,7 @@ _SEPARATOR: Final = "\x1f"
 
 @dataclass(frozen=True, slots=True)
 class ListEntry:
-    """A list that the account has, or may have."""
+    """A list that the account has, or may have; or one that a dry run planned."""
 
     name: str
     stream: str
@@ -28,6 +28,8 @@ class ListEntry:
     list_id: str | None
     url: str | None
     status: str
+    email_credits: float = 0.0  # at worst
+    phone_credits: float = 0.0  # at worst
 
 
 @dataclass(slots=True)

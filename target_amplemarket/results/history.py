@@ -12,8 +12,16 @@ import pyarrow as pa
 
 from target_amplemarket.delivery.outbox import Outbox
 from target_amplemarket.errors import StorageError
+from target_amplemarket.results.replays import is_replay
 from target_amplemarket.results.state_log import STATES
+from target_amplemarket.results.swings import WHOLE, swings, usual_counts
 from target_amplemarket.storage.durable import Folder
+
+
+class StreamCount(msgspec.Struct, frozen=True):
+    """A stream of a run."""
+
+    records: int = 0
 
 
 class PastRun(msgspec.Struct, frozen=True):
@@ -34,6 +42,7 @@ class PastRun(msgspec.Struct, frozen=True):
     lists: list[dict[str, object]]
     resent: list[str] = []
     freed: list[str] = []
+    streams: dict[str, StreamCount] = {}
 
 
 def past_runs(folder: Path) -> list[PastRun]:
@@ -112,6 +121,7 @@ class FolderStatus(msgspec.Struct, frozen=True):
     runs: list[PastRun]
     unsettled: list[UnsettledList]
     last_state: str | None
+    swings: list[str] = []
 
     def json(self) -> str:
         """As one JSON document."""
@@ -131,4 +141,14 @@ def folder_status(folder: Path, *, most: int) -> FolderStatus:
     runs = past_runs(folder)[-most:]
     entries = Outbox(Folder(folder), run_id="").entries()
     unsettled = [UnsettledList(e.intent.marker, e.intent.name, e.intent.run_id, e.leads.num_rows) for e in entries]
-    return FolderStatus(runs, unsettled, last_state(folder))
+    return FolderStatus(runs, unsettled, last_state(folder), _last_swings(folder, runs))
+
+
+def _last_swings(folder: Path, runs: list[PastRun]) -> list[str]:
+    """What the newest run that read its input to its end has far more or fewer of than those before it."""
+    whole = [run for run in runs if run.exit_code in WHOLE and run.streams and not is_replay(folder, run.run_id)]
+    if not whole:
+        return []
+    last = whole[-1]
+    records = {name: stream.records for name, stream in last.streams.items()}
+    return [str(swing) for swing in swings(usual_counts(folder, before=last.run_id), records)]

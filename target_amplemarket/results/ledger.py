@@ -38,13 +38,22 @@ def folder_key(folder: Folder) -> bytes:
     """
     key = folder.read(_KEY_NAME)
     if key is None:
-        if run_ids(folder.path) or folder.names("outbox/*"):
+        if run_ids(folder.path) or folder.names("outbox/*") or folder.names("forgotten.arrow"):
             raise StorageError(f"{folder.path / _KEY_NAME} is missing: who was sent cannot be told; restore the file")
         key = secrets.token_bytes(_KEY_BYTES)
         folder.write(_KEY_NAME, key)
     if len(key) != _KEY_BYTES:
         raise StorageError(f"{folder.path / _KEY_NAME} is damaged; restore the file")
     return key
+
+
+def compared_key(path: Path) -> bytes:
+    """The key of a results folder, for comparing others with who was sent; any key where there is no such folder.
+
+    Raises:
+        StorageError: The key is missing or damaged.
+    """
+    return folder_key(Folder(path)) if path.is_dir() else secrets.token_bytes(_KEY_BYTES)
 
 
 def known_people(folder: Folder, unsettled: Iterable[OutboxEntry], *, by_version: bool) -> People:

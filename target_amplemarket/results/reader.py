@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,7 @@ from typing import Final
 import pyarrow as pa
 
 from target_amplemarket.errors import StorageError
+from target_amplemarket.results.chosen import Chosen, words
 from target_amplemarket.results.schema import RESULTS
 from target_amplemarket.storage.arrow import arrow_table
 
@@ -33,30 +34,70 @@ def run_ids(path: Path | str) -> list[str]:
     return [entry.name for entry in _listed(results) if not entry.is_file(follow_symlinks=False)]
 
 
-def read_results(path: Path | str, *, run: str = ALL, columns: Sequence[str] | None = None) -> pa.Table:
+def read_results(
+    path: Path | str,
+    *,
+    run: str = ALL,
+    columns: Sequence[str] | None = None,
+    status: str | Sequence[str] | None = None,
+    reason: str | Sequence[str] | None = None,
+    stream: str | Sequence[str] | None = None,
+    lead_list: str | Sequence[str] | None = None,
+    key: str | Sequence[str] | None = None,
+) -> pa.Table:
     """Read the result rows of one run or of all runs.
 
     Args:
         path: The results folder (`results_path`).
         run: A run id, `last`, or `all`.
         columns: Names to read; all by default.
+        status: Only rows with this status, or one of these.
+        reason: The same of the reason.
+        stream: The same of the stream.
+        lead_list: Only rows of this list, by its id, name or marker, or of one of these.
+        key: Only rows with this record key (JSON object, or the value of one key property), or one of these.
 
     Returns:
         An Arrow table with the schema of docs/reference/results.md, ordered by run and file; `.to_pandas()` gives a
         data frame.
 
     Raises:
+        SettingsError: There is no such status.
         StorageError: A file cannot be read, or there is no such run.
+    """
+    chosen = Chosen(words(status), words(reason), words(stream), words(lead_list), words(key))
+    schema = pa.schema([RESULTS.field(name) for name in columns]) if columns is not None else RESULTS
+    tables = chosen_tables(path, run=run, chosen=chosen, columns=columns)
+    return pa.concat_tables([schema.empty_table(), *tables]).unify_dictionaries()
+
+
+def chosen_tables(
+    path: Path | str, *, run: str, chosen: Chosen, columns: Sequence[str] | None = None
+) -> Iterator[pa.Table]:
+    """The result rows that are asked for, a file at a time: only one is in memory.
+
+    Raises:
+        StorageError: A file cannot be read, or there is no such run.
+    """
+    names = list(RESULTS.names if columns is None else columns)
+    read = list(dict.fromkeys([*names, *chosen.columns]))
+    for run_id in runs_named(path, run):
+        for table in run_tables(path, run_id, read):
+            yield chosen.of(table).select(names)
+
+
+def runs_named(path: Path | str, run: str) -> list[str]:
+    """Ids of the runs that a word means, oldest first: `last`, `all`, or an id.
+
+    Raises:
+        StorageError: There is no such folder or run.
     """
     if not Path(path).is_dir():
         raise StorageError(f"there is no results folder {path}")
     found = run_ids(path)
     if run not in {LAST, ALL, *found}:
         raise StorageError(f"there is no run {run} in {path}")
-    chosen = found if run == ALL else found[-1:] if run == LAST else [run]
-    tables = (table for run_id in chosen for table in _run_tables(path, run_id, columns))
-    schema = pa.schema([RESULTS.field(name) for name in columns]) if columns is not None else RESULTS
-    return pa.concat_tables([schema.empty_table(), *tables]).unify_dictionaries()
+    return found if run == ALL else found[-1:] if run == LAST else [run]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +157,25 @@ def read_file(file: Path, columns: Sequence[str] | None = None) -> pa.Table:
         ) from None
 
 
-def _run_tables(path: Path | str, run_id: str, columns: Sequence[str] | None) -> list[pa.Table]:
-    """The result rows of one run, also while a run that holds the lock compacts them."""
+def run_tables(path: Path | str, run_id: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """The result rows of one run, a file at a time, each row once also while a run that holds the lock compacts them.
+
+    Raises:
+        StorageError: A file cannot be read.
+    """
+    done: list[tuple[ResultFile, int]] = []
     files = run_files(path, run_id)[0]
     while True:
         try:
-            return [read_file(file.path, columns) for file in files]
+            for file in files:
+                if done and file.last <= done[-1][0].last:
+                    continue
+                # A file that was compacted meanwhile begins with the rows that were read from those it replaces.
+                seen = sum(row_count for other, row_count in done if file.first <= other.first)
+                table = read_file(file.path, columns)
+                done.append((file, table.num_rows - seen))
+                yield table.slice(seen)
+            return
         except FileNotFoundError as error:
             files, before = run_files(path, run_id)[0], files
             if files == before:

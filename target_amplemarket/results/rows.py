@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, assert_never
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from target_amplemarket.delivery.deliver import Delivery, Part
+from target_amplemarket.delivery.deliver import Delivery, Part, Planned
 from target_amplemarket.leads.tables import Reason, Status
 from target_amplemarket.results.schema import conform, in_record_order
 from target_amplemarket.services.protocol import Accepted, Refused, Unknown
@@ -50,7 +51,7 @@ class RowMaker:
         count = rejections.num_rows
         columns = {name: _array(rejections, name) for name in rejections.column_names}
         kept = pc.is_in(columns["status"], value_set=pa.array(sorted(_KEPT_RECORD[self.results_record]), pa.string()))
-        columns["record"] = pc.if_else(kept, columns["record"], pa.scalar(None, pa.string()))
+        columns["record"] = pc.if_else(kept, columns["record"].cast(pa.string()), pa.scalar(None, pa.string()))
         return conform(columns | self._common(stream, count, now) | {"attempt": _repeat(0, count)}, count)
 
     def of_delivery(self, delivery: Delivery, now: datetime) -> pa.Table:
@@ -74,6 +75,10 @@ class RowMaker:
                 status = Status.ACCEPTED
                 columns |= {name: _array(leads, name) for name in ("reason", "field", "detail", *_FINGERPRINTS)}
                 columns |= {"list_id": _repeat(list_id, count), "list_position": pa.array(range(count), pa.int32())}
+            case Planned():
+                status = Status.PLANNED
+                columns |= {name: _array(leads, name) for name in ("reason", "field", "detail")}
+                columns["list_position"] = pa.array(range(count), pa.int32())
             case Refused():
                 status = Status.REJECTED
                 columns |= _refused(part.outcome, count)
@@ -120,6 +125,8 @@ def _held_detail(reason: str) -> str:
 
 
 def _repeat(value: object, count: int) -> pa.Array:
+    if isinstance(value, str):
+        return pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), [value])
     return pa.repeat(pa.scalar(value), count) if value is not None else pa.nulls(count)
 
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from target_amplemarket.leads.tables import Status
 from target_amplemarket.results.books import Books
 from target_amplemarket.storage.durable import Folder
 
 _MOST_LISTS_SHOWN: Final = 10
+_WITHOUT_ID: Final = {
+    Status.ACCEPTED: "counted as sent: nobody can tell whether it arrived",
+    Status.HELD: "held: nobody can tell whether it arrived",
+    Status.PLANNED: "planned",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +34,10 @@ class RunSummary:
         resent: Markers of lists that were sent again after an answer was lost; later runs look whether they are there
             more than once.
         freed: Markers of lists that were absent when asked; later runs look whether they came after all.
+        dry_run: Nothing was sent, by the settings.
+        worst_credits: What all lists together can cost at most, by the prices that `quote` names.
+        quote: The worst case of one lead in words.
+        ceilings: Setting → the ceiling that it set, where it set one.
     """
 
     run_id: str
@@ -47,6 +58,10 @@ class RunSummary:
     lists: list[dict[str, Any]]
     resent: list[str]
     freed: list[str]
+    dry_run: bool
+    worst_credits: dict[str, float]
+    quote: str
+    ceilings: dict[str, int] = field(default_factory=dict)
 
     @property
     def duration_s(self) -> float:
@@ -69,6 +84,9 @@ def summarise(
     requests: dict[str, int],
     resent: Sequence[str] = (),
     freed: Sequence[str] = (),
+    dry_run: bool = False,
+    quote: str = "",
+    ceilings: dict[str, int] | None = None,
 ) -> RunSummary:
     """Put a run's counts together."""
     streams = {
@@ -94,6 +112,13 @@ def summarise(
         lists=[asdict(entry) for entry in books.lists],
         resent=list(resent),
         freed=list(freed),
+        dry_run=dry_run,
+        worst_credits={
+            "email": math.fsum(entry.email_credits for entry in books.lists),
+            "phone": math.fsum(entry.phone_credits for entry in books.lists),
+        },
+        quote=quote,
+        ceilings=ceilings or {},
     )
 
 
@@ -109,7 +134,7 @@ def summary_json(summary: RunSummary) -> bytes:
 
 def summary_lines(summary: RunSummary, folder: Path) -> Iterator[str]:
     """A run in a few lines for people."""
-    yield f"run {summary.run_id}: {summary.end}"
+    yield f"run {summary.run_id}: {summary.end}" + (" (dry run: nothing was sent)" if summary.dry_run else "")
     yield f"  {_counted(summary.records, 'record')} read in {summary.duration_s:,.1f} s"
     for status, count in summary.statuses.items():
         reasons = ", ".join(f"{reason} {n:,}" for reason, n in summary.reasons.get(status, {}).items())
@@ -121,6 +146,9 @@ def summary_lines(summary: RunSummary, folder: Path) -> Iterator[str]:
         yield from (f"    {_list_line(entry)}" for entry in summary.lists[:_MOST_LISTS_SHOWN])
         if (rest := len(summary.lists) - _MOST_LISTS_SHOWN) > 0:
             yield f"    and {rest:,} more in runs/{summary.run_id}.json"
+    if any(summary.worst_credits.values()) or (summary.dry_run and summary.quote):
+        email, phone = summary.worst_credits["email"], summary.worst_credits["phone"]
+        yield f"  credits at worst: {email:,g} e-mail, {phone:,g} phone; {summary.quote}"
     yield f"  results: {folder / 'results' / summary.run_id}"
 
 
@@ -129,5 +157,5 @@ def _counted(count: int, noun: str) -> str:
 
 
 def _list_line(entry: dict[str, Any]) -> str:
-    where = entry["url"] or entry["list_id"] or "held: nobody can tell whether it arrived"
+    where = entry["url"] or entry["list_id"] or _WITHOUT_ID[entry["status"]]
     return f"{entry['lead_count']:>7,}  {entry['name']}  {where}"

@@ -7,10 +7,11 @@ the API's description alone and imports nothing else of this package.
 from __future__ import annotations
 
 try:
+    import jinja2  # noqa: F401 - the same
     import starlette  # noqa: F401 - only to say early, and clearly, what is missing
     import uvicorn  # noqa: F401 - the same
 except ModuleNotFoundError as missing:
-    if missing.name not in ("starlette", "uvicorn"):
+    if missing.name not in ("jinja2", "starlette", "uvicorn"):
         raise
     raise ImportError(
         f"The sandbox needs {missing.name}, which is not installed. Run: pip install 'target-amplemarket[sandbox]'"

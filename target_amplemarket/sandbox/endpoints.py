@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from target_amplemarket.sandbox.account import Account
 from target_amplemarket.sandbox.answers import (
@@ -22,6 +23,7 @@ from target_amplemarket.sandbox.ids import draw, uuid7
 from target_amplemarket.sandbox.lead_list import OPEN, LeadList
 from target_amplemarket.sandbox.paging import links, page_of, read_page_query
 from target_amplemarket.sandbox.problems import Problem
+from target_amplemarket.sandbox.switches import Switches
 from target_amplemarket.sandbox.validation import AddRequest, CreateRequest, Options, read_add, read_create
 
 
@@ -125,8 +127,7 @@ def read_list(account: Account, ask: Ask) -> Answer:
     status = lead_list.status(now_s, switches)
     ids = lead_list.entry_ids if status not in OPEN or switches.entries_while_open == "all" else []
     page = page_of(ids, query)
-    start = page.positions[0] if page.positions else 0
-    leads = lead_list.leads_at(start, start + len(page.positions))
+    leads = _leads_of(lead_list, page.positions, switches)
     entries = [
         entry_object(ids[at], lead, lead_list, switches, is_enriched=is_paid and status == "completed")
         for at, (lead, is_paid) in zip(page.positions, leads, strict=True)
@@ -138,6 +139,15 @@ def read_list(account: Account, ask: Ask) -> Answer:
     if status in OPEN or switches.poll_retry_after_completed:
         headers = retry_after(switches.poll_retry_after, switches.poll_retry_after_seconds, now_s)
     return json_answer(200, wrapped(document, switches), headers)
+
+
+def _leads_of(lead_list: LeadList, positions: Sequence[int], switches: Switches) -> list[tuple[dict[str, Any], bool]]:
+    """The leads of a page's entries, each with whether credits were spent on it."""
+    count = lead_list.lead_count
+    if switches.entry_order == "mixed":  # backwards, so that no page holds what was sent at its place
+        return [lead for at in positions for lead in lead_list.leads_at(count - 1 - at, count - at)]
+    start = positions[0] if positions else 0
+    return lead_list.leads_at(start, start + len(positions))
 
 
 def not_found(account: Account) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,8 @@ from target_amplemarket.sandbox.paging import links, page_of, read_page_query
 from target_amplemarket.sandbox.problems import Problem, missing, unsupported
 from target_amplemarket.sandbox.switches import Switches
 from target_amplemarket.sandbox.validation import read_object
+
+_DOMAIN = re.compile(r"[^@\s]+")
 
 
 def show(kind: str) -> Callable[[Account, Ask], Answer]:
@@ -100,8 +103,7 @@ def _row_problems(row: Any, pointer: str, kind: str) -> Iterator[Problem]:
         yield unsupported(pointer, "Unsupported value provided for row.")
         return
     value = row.get(kind)
-    has_form = isinstance(value, str) and bool(value.strip()) and (kind == "domain") == ("@" not in value)
-    if not has_form:
+    if not isinstance(value, str) or not ("@" in value if kind == "email" else _DOMAIN.fullmatch(value)):
         yield unsupported(f"{pointer}/{kind}", f"Unsupported value provided for field: {kind}")
 
 

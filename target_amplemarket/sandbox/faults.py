@@ -202,6 +202,11 @@ class FaultPlan:
         self._struck = [0] * len(faults)
         self._chances = [random.Random(f"{seed}:{index}") for index in range(len(faults))]
 
+    @property
+    def struck(self) -> list[tuple[Fault, int]]:
+        """Every fault, and how often it has struck."""
+        return list(zip(self._faults, self._struck, strict=True))
+
     def strike(self, endpoint: str) -> Fault | None:
         """The fault that strikes this call; counts the call."""
         for index, fault in enumerate(self._faults):

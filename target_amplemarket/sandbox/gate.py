@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ ENDPOINTS: dict[str, dict[str, Endpoint]] = {
         "GET": exclusions.show("email"), "POST": exclusions.put("email"), "DELETE": exclusions.take("email"),
     },
 }  # fmt: skip
+_SECRET = re.compile(r"auth|key|cookie|token|secret", re.IGNORECASE)
 _PAGES = {"page[size]", "page[after]", "page[before]"}
 PARAMETERS: dict[str, set[str]] = {
     "GET /users": _PAGES | {"status", "role", "email"},
@@ -85,6 +87,7 @@ class Gate:
             seen.fault = seen.fault or "client_left"
         finally:
             seen.body_bytes = connection.body_bytes
+            account.journal.keep_content(seen.number, _shown_headers(scope), connection.body_head)
 
     async def _serve(self, call: Call, connection: Connection, seen: RequestSeen) -> None:
         account = self._account
@@ -233,6 +236,12 @@ def _read_call(scope: Scope) -> Call:
             template, params = candidate, found.groupdict()
             break
     return Call(scope["method"], path, query, key.strip() if scheme.lower() == "bearer" else None, template, params)
+
+
+def _shown_headers(scope: Scope) -> list[tuple[str, str]]:
+    """Headers as they came, without those that open something."""
+    pairs = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+    return [(name, value) for name, value in pairs if not _SECRET.search(name)]
 
 
 def _endpoint(call: Call) -> Endpoint:

@@ -12,6 +12,9 @@ import msgspec
 from target_amplemarket.sandbox.store import LeadStore
 from target_amplemarket.sandbox.validation import Options
 
+CONTENTS_KEPT = 1_000
+"""Requests whose headers and first bytes are kept."""
+
 
 @dataclass(frozen=True)
 class Commit:
@@ -71,12 +74,21 @@ class RequestSeen(msgspec.Struct):
     list_id: str | None = None
 
 
+@dataclass(frozen=True)
+class Content:
+    """A request as it came, for people to look at: headers without keys, and the body's first bytes."""
+
+    headers: list[tuple[str, str]]
+    body_head: bytes
+
+
 class Journal:
     """The commit log, complete, and the last requests."""
 
     def __init__(self, requests_kept: int) -> None:
         self.commits: list[Commit] = []
         self.requests: deque[RequestSeen] = deque(maxlen=requests_kept)
+        self.contents: dict[int, Content] = {}
         self._request_count = 0
 
     def see(self, method: str, path: str, at_s: float) -> RequestSeen:
@@ -85,6 +97,12 @@ class Journal:
         seen = RequestSeen(self._request_count, at_s, method, path)
         self.requests.append(seen)
         return seen
+
+    def keep_content(self, number: int, headers: list[tuple[str, str]], body_head: bytes) -> None:
+        """Keep what a request was like, and forget the oldest such."""
+        self.contents[number] = Content(headers, body_head)
+        while len(self.contents) > CONTENTS_KEPT:
+            del self.contents[next(iter(self.contents))]
 
     def keep(self, requests_kept: int) -> None:
         """Change how many requests are remembered."""

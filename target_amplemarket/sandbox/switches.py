@@ -65,6 +65,7 @@ class Switches:
     phone_percent: float = _switch(40.0, "Share of found leads with a phone number.", at_least=0, at_most=100)
     deliverable_percent: float = _switch(80.0, "Share of validated e-mails found deliverable.", at_least=0, at_most=100)
     entries_while_open: Literal["all", "none"] = _switch("all", "Entries shown before a list is completed.")
+    entry_order: Literal["sent", "mixed"] = _switch("sent", "Order of a list's entries: as they were sent, or mixed.")
     data_holds: Literal["extras", "all", "nothing"] = _switch("extras", "Which lead members an entry's data repeats.")
     poll_retry_after: RetryAfter = _switch("seconds", "Form of Retry-After on a list that is not completed.")
     poll_retry_after_seconds: int = _switch(1, "Value of that Retry-After.", at_least=0)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from target_amplemarket.sandbox.answers import Answer
 
 _TRANSPORT = "sandbox_transport"
+BODY_HEAD_BYTES = 8_192
+"""So much of a request's body is kept for people to look at."""
 _LINGER_NOT = struct.pack("ii", 1, 0)  # close with RST instead of FIN
 
 
@@ -42,6 +44,7 @@ class Connection:
         self._send = send
         self._transport: asyncio.Transport | None = scope.get("state", {}).get(_TRANSPORT)
         self.body_bytes = 0
+        self.body_head = b""
 
     async def read_body(self, stop_after_bytes: int | None = None) -> bytes:
         """The request body, or what has come once more than `stop_after_bytes` have.
@@ -56,6 +59,7 @@ class Connection:
                 raise ClientLeftError
             parts.append(message.get("body", b""))
             self.body_bytes += len(parts[-1])
+            self.body_head += parts[-1][: max(0, BODY_HEAD_BYTES - len(self.body_head))]
             is_enough = stop_after_bytes is not None and self.body_bytes > stop_after_bytes
             if is_enough or not message.get("more_body", False):
                 return b"".join(parts)

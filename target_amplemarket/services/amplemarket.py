@@ -6,6 +6,7 @@ examples of June 2026). What is documented nowhere and stands here as a choice i
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,8 @@ from target_amplemarket.clock import Clock
 from target_amplemarket.config import LEAD_FIELDS
 from target_amplemarket.errors import ApiUnreachable, RefusedByApi
 from target_amplemarket.services.addresses import next_query
-from target_amplemarket.services.answers import decoded, outcome_of, safe_id, safe_name, safe_url
+from target_amplemarket.services.answers import decoded, outcome_of, safe_id, safe_name, safe_url, safe_word
+from target_amplemarket.services.entries import EntryRow, entry_table
 from target_amplemarket.services.http import (
     ANSWER_LIMIT_BYTES,
     LISTING_LIMIT_BYTES,
@@ -32,8 +34,11 @@ from target_amplemarket.services.protocol import (
     Account,
     CannotAsk,
     Confirmation,
+    EntryPage,
+    Exclusions,
     Found,
     ListRequest,
+    ListState,
     NotSent,
     Outcome,
     Pace,
@@ -88,6 +93,10 @@ class _Links(msgspec.Struct):
 class _Page(msgspec.Struct, kw_only=True):
     links: _Links | None = msgspec.field(name="_links", default=None)
 
+    def ids(self) -> set[str]:
+        """What rows are known by, to notice a page that came before."""
+        raise NotImplementedError
+
 
 class _ListRow(msgspec.Struct):
     id: str
@@ -97,6 +106,9 @@ class _ListRow(msgspec.Struct):
 
 class _ListPage(_Page, kw_only=True):
     rows: list[_ListRow] = msgspec.field(name="lead_lists")
+
+    def ids(self) -> set[str]:
+        return {row.id for row in self.rows}
 
 
 class _UserRow(msgspec.Struct):
@@ -108,8 +120,66 @@ class _UserRow(msgspec.Struct):
 class _UserPage(_Page, kw_only=True):
     rows: list[_UserRow] = msgspec.field(name="users")
 
+    def ids(self) -> set[str]:
+        return {row.id for row in self.rows}
 
-_AnyPage = TypeVar("_AnyPage", _ListPage, _UserPage)
+
+class _ExcludedEmail(msgspec.Struct):
+    email: str
+
+
+class _ExcludedDomain(msgspec.Struct):
+    domain: str
+
+
+class _ExclusionPage(_Page, kw_only=True):
+    def values(self) -> list[str]:
+        raise NotImplementedError
+
+    def ids(self) -> set[str]:
+        """One for the whole page: rows have no ids, and there may be millions of them."""
+        values = self.values()
+        return {hashlib.sha256("\n".join(values).encode("utf-8", "replace")).hexdigest()} if values else set()
+
+
+class _EmailPage(_ExclusionPage, kw_only=True):
+    rows: list[_ExcludedEmail] = msgspec.field(name="excluded_emails")
+
+    def values(self) -> list[str]:
+        return [row.email for row in self.rows]
+
+
+class _DomainPage(_ExclusionPage, kw_only=True):
+    rows: list[_ExcludedDomain] = msgspec.field(name="excluded_domains")
+
+    def values(self) -> list[str]:
+        return [row.domain for row in self.rows]
+
+
+class _EntryPage(_Page, kw_only=True):
+    """A list with a page of its entries, also inside a `lead_list` member, as two public clients accept it."""
+
+    id: str = ""
+    status: Any = None
+    owner: Any = None
+    rows: list[EntryRow] | None = msgspec.field(name="leads", default=None)
+    lead_list: _EntryPage | None = None
+
+    def __post_init__(self) -> None:
+        if (inner := self.lead_list) is not None:
+            self.id, self.status, self.owner, self.rows = inner.id, inner.status, inner.owner, inner.rows
+            self.links = inner.links
+        if self.rows is None:  # without entries it is no list
+            raise ValueError
+
+    def ids(self) -> set[str]:
+        return {row.id for row in self.rows or ()}
+
+    def state(self, retry_after_s: float | None = None) -> ListState:
+        return ListState(safe_word(self.status), safe_name(self.owner), retry_after_s)
+
+
+_AnyPage = TypeVar("_AnyPage", bound=_Page)
 
 _extra_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -208,6 +278,28 @@ class Amplemarket:
             emails.update(row.email.strip().lower() for row in page.rows if row.email and row.status != "inactive")
         return frozenset(emails)
 
+    def exclusions(self) -> Exclusions:
+        """Read `GET /excluded-emails` and `GET /excluded-domains` to their last page.
+
+        Pages are as large as the server makes them (2,000 rows in the documented examples) and their number is bounded,
+        so that 4 million rows of each kind can be read. A row without its value is no row to pass over: it may be about
+        anybody, so the lists then count as unreadable.
+
+        Raises:
+            RefusedByApi: The lists are not shown to this key.
+            ApiUnreachable: No answer after a few tries, or pages that cannot be read to their end.
+        """
+        emails = self._excluded("/excluded-emails", _EmailPage)
+        return Exclusions(emails=emails, domains=self._excluded("/excluded-domains", _DomainPage))
+
+    def _excluded(self, path: str, page_type: type[_ExclusionPage]) -> pa.StringArray:
+        values: list[pa.StringArray] = [pa.array([], pa.string())]
+        for page in self._pages(path, "", page_type):
+            if isinstance(page, CannotAsk):
+                _raise_for_exclusions(page, path)
+            values.append(pa.array(page.values(), pa.string()))
+        return pa.concat_arrays(values)
+
     def encode(self, request: ListRequest, leads: pa.Table) -> bytes:
         """Encode the body of `POST /lead-lists`.
 
@@ -259,6 +351,38 @@ class Amplemarket:
             return self._look_for(marker, "")  # the largest page size is not documented
         return confirmation
 
+    def list_state(self, list_id: str) -> ListState | CannotAsk:
+        """Ask `GET /lead-lists/{id}` where the life of a list stands; the first entries, which come along, are dropped.
+
+        `Retry-After` comes with the answer while there is something to wait for (guides/lead-lists); its form is *not
+        documented*, so both that HTTP knows are read.
+        """
+        answer = self._read(f"/lead-lists/{list_id}", limit_bytes=LISTING_LIMIT_BYTES)
+        if isinstance(answer, CannotAsk):
+            return answer
+        page = _decoded_page(answer, _EntryPage)
+        if isinstance(page, CannotAsk):
+            return page
+        if page.id.lower() != list_id.lower():
+            return CannotAsk("unreadable_answer", answer.http_status)
+        return page.state(answer.retry_after_s)
+
+    def entries(self, list_id: str) -> Iterator[EntryPage | CannotAsk]:
+        """Read all pages of `GET /lead-lists/{id}`, as large as the server makes them (100 entries, by the guide)."""
+        for page in self._pages(f"/lead-lists/{list_id}", "", _EntryPage):
+            if isinstance(page, CannotAsk):
+                yield page
+                return
+            try:
+                entries = entry_table(page.rows or ())
+            except ValueError:
+                yield CannotAsk("unreadable_answer", 200)
+                return
+            if page.id.lower() != list_id.lower():
+                yield CannotAsk("unreadable_answer", 200)
+                return
+            yield EntryPage(page.state(), entries)
+
     def close(self) -> None:
         """Give connections back."""
         self._http.close()
@@ -296,12 +420,7 @@ class Amplemarket:
 
     def _page(self, path: str, query: str, page_type: type[_AnyPage]) -> _AnyPage | CannotAsk:
         answer = self._read(path, query, LISTING_LIMIT_BYTES)
-        if isinstance(answer, CannotAsk):
-            return answer
-        try:
-            return msgspec.json.decode(answer.body or b"", type=page_type)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return CannotAsk("unreadable_answer", answer.http_status)
+        return answer if isinstance(answer, CannotAsk) else _decoded_page(answer, page_type)
 
     def _read(
         self,
@@ -339,7 +458,7 @@ class Amplemarket:
         if self._stop.is_set():
             return NotSent("stopped")
         with self._counting:
-            self.requests[f"{method} {path}"] += 1
+            self.requests[f"{method} {_endpoint(path)}"] += 1
         return self._http.call(method, path, query=query, body=body, limit_bytes=limit_bytes)
 
 
@@ -365,6 +484,18 @@ def _with_extra(lead: _Lead, text: str) -> dict[str, Any]:
     entry: dict[str, Any] = {name: value for name in LEAD_FIELDS if (value := getattr(lead, name)) is not None}
     entry.update((name, value) for name, value in members.items() if name not in _LEAD_FIELD_NAMES)
     return entry
+
+
+def _endpoint(path: str) -> str:
+    """The path without the id in it, since a run may ask for thousands of lists."""
+    return "/lead-lists/{id}" if path.startswith("/lead-lists/") else path
+
+
+def _decoded_page(answer: Answer, page_type: type[_AnyPage]) -> _AnyPage | CannotAsk:
+    try:
+        return msgspec.json.decode(answer.body or b"", type=page_type)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return CannotAsk("unreadable_answer", answer.http_status)
 
 
 def _checked(reply: Reply) -> Answer | CannotAsk:
@@ -393,9 +524,9 @@ def _may_pass(failure: CannotAsk) -> bool:
     return failure.reason not in {"stopped", "refused", "redirected", "unreadable_answer"}
 
 
-def _following(page: _ListPage | _UserPage, path: str, queries: set[str], ids: set[str]) -> str | CannotAsk | None:
+def _following(page: _Page, path: str, queries: set[str], ids: set[str]) -> str | CannotAsk | None:
     """The query of the next page, None after the last one; notes what was seen in `queries` and `ids`."""
-    page_ids = {row.id for row in page.rows}
+    page_ids = page.ids()
     if page_ids and page_ids <= ids:
         return CannotAsk("listing_repeats")
     ids |= page_ids
@@ -408,6 +539,12 @@ def _following(page: _ListPage | _UserPage, path: str, queries: set[str], ids: s
         return CannotAsk("listing_repeats")
     queries.add(query)
     return query
+
+
+def _raise_for_exclusions(failure: CannotAsk, path: str) -> NoReturn:
+    seen = failure.reason if failure.http_status is None else f"{failure.reason}, HTTP {failure.http_status}"
+    message = f"the account's exclusion lists cannot be read (GET {path}: {seen})"
+    raise RefusedByApi(message) if failure.reason == "refused" else ApiUnreachable(message)
 
 
 def _raise_for(failure: CannotAsk, question: str) -> NoReturn:

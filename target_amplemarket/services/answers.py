@@ -137,6 +137,11 @@ def safe_id(value: object) -> str | None:
     return value if isinstance(value, str) and _ID.fullmatch(value) else None
 
 
+def safe_word(value: object) -> str:
+    """A word of the API's own, such as a status; `unrecognised` for what is none."""
+    return value if isinstance(value, str) and _CODE.fullmatch(value) else "unrecognised"
+
+
 def safe_url(value: object) -> str | None:
     """An address to show to people, never to call; the documentation's own examples point at a development host."""
     if not isinstance(value, str) or len(value) > _URL_LENGTH or not value.isprintable():

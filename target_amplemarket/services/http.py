@@ -160,7 +160,7 @@ class _Transport(httpx.BaseTransport):
 
     def __init__(self, base_url: str, proxy: str | None) -> None:
         checked = None if proxy is None else _checked_proxy(proxy, base_url)
-        context = _tls_context() if base_url.startswith("https:") else None
+        context = tls_context() if base_url.startswith("https:") else None
         self._single = _pool(context, checked, idle_connections=0)
         self._shared = _pool(context, checked, idle_connections=_IDLE_CONNECTIONS)
 
@@ -192,7 +192,8 @@ def _pool(
     )
 
 
-def _tls_context() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
+    """How every certificate is verified."""
     # `trust_env` here concerns SSL_CERT_FILE and SSL_CERT_DIR only: the standard way to name a company's own CA.
     context = httpx.create_ssl_context(verify=True, trust_env=True)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

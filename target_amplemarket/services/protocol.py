@@ -5,7 +5,7 @@ A second API is one more module beside this one that implements `Service`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -108,6 +108,31 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Exclusions:
+    """Whom the account says not to contact, as it writes them."""
+
+    emails: pa.StringArray
+    domains: pa.StringArray
+
+
+@dataclass(frozen=True, slots=True)
+class ListState:
+    """Where the life of a list stands."""
+
+    status: str  # the API's own word: queued, processing, completed, canceled; any other means not ended yet
+    owner: str | None
+    retry_after_s: float | None = None  # when the API wants to be asked again, where it says so
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """A page of a list's entries."""
+
+    state: ListState
+    entries: pa.Table  # schema `services.entries.ENTRIES`
+
+
+@dataclass(frozen=True, slots=True)
 class ListRequest:
     """What a lead list is, beside its leads."""
 
@@ -150,6 +175,15 @@ class Service(Protocol):
         """
         ...
 
+    def exclusions(self) -> Exclusions:
+        """The account's exclusion lists, all of them or none.
+
+        Raises:
+            RefusedByApi: The API does not show them.
+            ApiUnreachable: No answer after a few tries, or pages that cannot be read to their end.
+        """
+        ...
+
     def encode(self, request: ListRequest, leads: pa.Table) -> bytes:
         """Encode the body of the create call.
 
@@ -170,6 +204,14 @@ class Service(Protocol):
 
     def confirm(self, marker: str) -> Confirmation:
         """Ask whether a list whose name carries `marker` is in the account (all pages, bounded)."""
+        ...
+
+    def list_state(self, list_id: str) -> ListState | CannotAsk:
+        """Ask where the life of a list stands; a list that is not there is `CannotAsk` with status 404."""
+        ...
+
+    def entries(self, list_id: str) -> Iterator[EntryPage | CannotAsk]:
+        """Read a list's entries; a `CannotAsk` is the last thing yielded, and without one every page was read."""
         ...
 
     def close(self) -> None:

@@ -18,12 +18,13 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from target_amplemarket.singer.lines import newlines
+
 MAX_DEPTH: Final = 64
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _DECODE_ANY: Final = msgspec.json.Decoder().decode
 _OPENING: Final = ord("{")
 _CLOSING: Final = ord("}")
-_NEWLINE: Final = ord("\n")
 _NEITHER_OPENING_NOR_NEWLINE: Final = bytes(set(range(256)) - set(b"{[\n"))
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"{}[]"))
 
@@ -111,8 +112,8 @@ def object_line_count(lines: bytes) -> int | None:
     No JSON value holds such a newline, so as many values as lines are one value a line.
     """
     codes = np.frombuffer(lines, np.uint8)
-    newlines = np.flatnonzero(codes == _NEWLINE)
-    between = newlines[:-1] if lines.endswith(b"\n") else newlines
+    ends = newlines(lines)
+    between = ends[:-1] if lines.endswith(b"\n") else ends
     is_sure = (codes[between - 1] == _CLOSING).all() and (codes[between + 1] == _OPENING).all()
     return len(between) + 1 if is_sure else None
 

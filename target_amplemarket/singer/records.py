@@ -25,6 +25,12 @@ Path = tuple[str, ...]
 ABSENT: Final = msgspec.UNSET
 """The value of a member that a record does not have; a null is `None`."""
 
+_AT_ONCE: Final = 256
+"""Records decoded at once: few enough to stay in the processor's cache until they are columns."""
+
+NOT_ALL_TEXT: Final = (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError)
+"""What Arrow raises where a value is not text."""
+
 _MAX_PATH_DEPTH: Final = 4
 _NOT_A_FIELD: Final = re.compile(r'["\\\x00-\x1f]')  # msgspec refuses such names of Struct fields
 
@@ -50,56 +56,65 @@ class Records(Protocol):
         """The record as JSON text, as it came where it came as JSON."""
         ...
 
-    def texts(self) -> pa.StringArray:
-        """All of them as JSON text."""
+    def texts(self) -> pa.DictionaryArray:
+        """All of them as JSON text, pointing to it, so that what chooses among them copies none of it."""
         ...
 
 
 class JsonRecords:
     """Records as they stood in their RECORD lines, each without a newline in it.
 
-    A member that was read once is not decoded again.
+    Columns of nothing but text and nulls are handed out as Arrow arrays of strings, all others as lists. A value that
+    was read once is not decoded again.
     """
 
-    __slots__ = ("_faults", "_joined", "_tops", "raws")
+    __slots__ = ("_columns", "_ends", "_faults", "_joined", "raws")
 
     def __init__(self, raws: Sequence[msgspec.Raw]) -> None:
         self.raws = raws
-        self._joined = b"\n".join(raws)  # whole blocks are decoded in half the time that one by one takes
-        self._tops: dict[str, Sequence[object]] = {}
+        self._joined = b"\n".join(raws)  # many at once are decoded in half the time that one by one takes
+        self._ends = np.cumsum(np.fromiter(map(len, raws), np.int32, len(raws)) + 1, dtype=np.int32)  # and newlines
+        self._columns: dict[Path, Sequence[object]] = {}
         self._faults: dict[int, RecordFault] = {}
 
     def __len__(self) -> int:
         return len(self.raws)
 
     def columns(self, paths: Sequence[Path]) -> Columns:
-        names = dict.fromkeys(path[0] for path in paths)
-        if new := tuple(name for name in names if name not in self._tops):
-            self._read(new)
-        return Columns([_walk(self._tops[path[0]], path[1:]) for path in paths], self._faults)
+        if new := [path for path in dict.fromkeys(paths) if path not in self._columns]:
+            pieces = [self._read(new, first) for first in range(0, len(self), _AT_ONCE)]
+            self._columns |= {path: _end_to_end([piece[n] for piece in pieces]) for n, path in enumerate(new)}
+        return Columns([self._columns[path] for path in paths], self._faults)
 
     def json(self, index: int) -> bytes:
         return bytes(self.raws[index])
 
-    def texts(self) -> pa.StringArray:
-        ends = np.cumsum(np.fromiter(map(len, self.raws), np.int32, len(self)) + 1, dtype=np.int32)
-        bounds = np.empty(2 * len(self) + 1, np.int32)  # of records and the newlines between them
-        bounds[0], bounds[1::2], bounds[2::2] = 0, ends - 1, ends
+    def texts(self) -> pa.DictionaryArray:
+        bounds = np.zeros(2 * len(self) + 1, np.int32)  # of records and the newlines between them
+        bounds[1::2], bounds[2::2] = self._ends - 1, np.minimum(self._ends, len(self._joined))
         records_and_newlines = pa.StringArray.from_buffers(
-            2 * len(self), pa.py_buffer(bounds), pa.py_buffer(self._joined + b"\n")
+            2 * len(self), pa.py_buffer(bounds), pa.py_buffer(self._joined)
         )
-        return records_and_newlines.take(pa.array(np.arange(0, 2 * len(self), 2)))
+        return _pointing(records_and_newlines, step=2)
 
-    def _read(self, names: tuple[str, ...]) -> None:
+    def _read(self, paths: Sequence[Path], first: int) -> list[Sequence[object]]:
+        """Values of some records by path."""
+        names = tuple(dict.fromkeys(path[0] for path in paths))
         codec = _row_codec(names)
-        rows: list[Any] = []
+        rows = self._rows(codec, first)
+        tops = {name: list(map(get, rows)) for name, get in zip(names, codec.getters, strict=True)}
+        return [_text_or_list(_walk(tops[path[0]], path[1:])) for path in paths]
+
+    def _rows(self, codec: _RowCodec, first: int) -> list[Any]:
+        raws = self.raws[first : first + _AT_ONCE]
+        start, end = self._ends[first - 1] if first else 0, self._ends[first + len(raws) - 1]
         with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            rows = codec.decoder.decode_lines(self._joined)
-        if len(rows) != len(self):
-            rows = [decoded(raw, codec.decoder.decode) for raw in self.raws]
-            self._faults |= {index: row for index, row in enumerate(rows) if isinstance(row, RecordFault)}
-            rows = [codec.absent if isinstance(row, RecordFault) else row for row in rows]
-        self._tops |= {name: list(map(get, rows)) for name, get in zip(names, codec.getters, strict=True)}
+            rows: list[Any] = codec.decoder.decode_lines(memoryview(self._joined)[start:end])
+            if len(rows) == len(raws):
+                return rows
+        rows = [decoded(raw, codec.decoder.decode) for raw in raws]
+        self._faults |= {first + index: row for index, row in enumerate(rows) if isinstance(row, RecordFault)}
+        return [codec.absent if isinstance(row, RecordFault) else row for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +139,8 @@ class DictRecords:
         original = self.originals.get(index)
         return json_text(self.rows[index]) if original is None else bytes(original)
 
-    def texts(self) -> pa.StringArray:
-        return pa.array(map(self.json, range(len(self))), pa.string())
+    def texts(self) -> pa.DictionaryArray:
+        return _pointing(pa.array(map(self.json, range(len(self))), pa.string()))
 
 
 class ArrowRecords:
@@ -143,7 +158,7 @@ class ArrowRecords:
     def __init__(self, batch: pa.RecordBatch) -> None:
         self.batch = batch
         self._columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-        self._texts: pa.StringArray | None = None
+        self._texts: pa.DictionaryArray | None = None
 
     def __len__(self) -> int:
         return int(self.batch.num_rows)
@@ -155,10 +170,10 @@ class ArrowRecords:
         text: str = self.texts()[index].as_py()
         return text.encode()
 
-    def texts(self) -> pa.StringArray:
+    def texts(self) -> pa.DictionaryArray:
         """All records as JSON text."""
         if self._texts is None:
-            self._texts = json_objects(self.batch.schema.names, self.batch.columns, len(self))
+            self._texts = _pointing(json_objects(self.batch.schema.names, self.batch.columns, len(self)))
         return self._texts
 
     def _column(self, path: Path) -> Sequence[object] | pa.StringArray:
@@ -170,6 +185,10 @@ class ArrowRecords:
             return [ABSENT] * len(self)
         text = None if inner else plain_text(array)
         return _walk(json_values(array), inner) if text is None else text
+
+
+def _pointing(texts: pa.StringArray, *, step: int = 1) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(np.arange(0, len(texts), step, dtype=np.int32), texts)
 
 
 def member_paths(records: Records, *, first: int) -> Iterator[Path]:
@@ -216,6 +235,20 @@ def _walk(values: Sequence[object], path: Path) -> Sequence[object]:
     for name in path:
         values = [value.get(name, ABSENT) if isinstance(value, dict) else ABSENT for value in values]
     return values
+
+
+def _text_or_list(values: Sequence[object]) -> Sequence[object]:
+    with contextlib.suppress(*NOT_ALL_TEXT):
+        texts: Sequence[object] = pa.array(values, pa.string())
+        return texts
+    return values
+
+
+def _end_to_end(pieces: Sequence[Sequence[object]]) -> Sequence[object]:
+    if pieces and all(isinstance(piece, pa.Array) for piece in pieces):
+        texts: Sequence[object] = pa.concat_arrays(pieces)
+        return texts
+    return [value for piece in pieces for value in (piece.to_pylist() if isinstance(piece, pa.Array) else piece)]
 
 
 def json_text(value: object) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import msgspec
+import pyarrow as pa
 from singer_sdk.exceptions import MappingError
 
 from target_amplemarket.errors import AmplemarketError, MalformedLine, MissingKey, RecordBeforeSchema, SettingsError
@@ -184,7 +185,7 @@ def _whole_until(records: JsonRecords, faults: Mapping[int, RecordFault], keys: 
     incomplete = (
         index
         for column in columns.values
-        if ABSENT in column
+        if not isinstance(column, pa.Array) and ABSENT in column
         for index, value in enumerate(column)
         if value is ABSENT and index not in broken
     )

@@ -10,7 +10,7 @@ from typing import Final
 
 import pyarrow as pa
 
-_OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="zstd")
+_OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)  # threads cost more than they bring
 _CHECKSUM_KEY: Final = b"sha256"
 _BLANK: Final = b"0" * 64
 

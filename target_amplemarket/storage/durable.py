@@ -94,7 +94,8 @@ class Folder:
         """Remove what killed runs left half written; only for whoever holds the lock."""
         with _storage_errors(self.path, "be cleared of temporary files"):
             for path in self.path.rglob(f"*{TEMPORARY_SUFFIX}"):
-                self._system.unlink(path)
+                with contextlib.suppress(FileNotFoundError):  # `collect` finished writing it meanwhile
+                    self._system.unlink(path)
 
     def remove(self, *names: str) -> None:
         """Remove files durably; one that is not there is no error."""

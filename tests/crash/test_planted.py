@@ -22,6 +22,7 @@ NAMES = sorted(PLANTED)
 CHOSEN = NAMES if IS_ALL else [NAMES[(SEED + step) % len(NAMES)] for step in (0, 6)]
 
 
+@pytest.mark.says_planted_values
 @pytest.mark.parametrize("planted", CHOSEN)
 def test_a_planted_defect_is_seen(trial: Callable[[], Trial], planted: str) -> None:
     chance = random.Random(SEED)

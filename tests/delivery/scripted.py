@@ -26,6 +26,7 @@ from target_amplemarket.services.protocol import (
     Accepted,
     Account,
     CannotAsk,
+    Exclusions,
     LeadRefusal,
     ListRequest,
     NotSent,
@@ -171,6 +172,10 @@ class ScriptedService:
 
     def owners(self) -> frozenset[str]:
         return frozenset()
+
+    def exclusions(self) -> Exclusions:
+        nobody = pa.array([], pa.string())
+        return Exclusions(nobody, nobody)
 
     def confirm(self, marker: str) -> CannotAsk:
         return CannotAsk("scripted")

@@ -51,3 +51,21 @@ def test_a_run_that_the_api_refuses_fails_and_leaves_the_state_of_meltano_alone(
         said = exported.run("run", "tap-jsonl-warehouse", "target-amplemarket", exit_code=1, settings=settings)
         assert "does not accept the key" in said
         assert "to-target-amplemarket" not in exported.run("state", "list")
+
+
+@pytest.mark.e2e
+def test_meltano_s_test_of_the_loader_finds_a_wrong_key_and_sends_nothing(project: Project) -> None:
+    """Meltano 4.4 itself ends with a traceback after it has tested a loader, whatever came of it."""
+    with running_sandbox(Switches(users=demo_users(), requests_per_minute=0)) as sandbox:
+        settings = {"TARGET_AMPLEMARKET_BASE_URL": sandbox.url}
+        project.run("install", "--plugin-type", "loader")
+        test = ("config", "test", "--plugin-type", "loader", "target-amplemarket")
+        project.try_to(*test, settings=settings)
+        assert "Test data was written" in project.said, "Meltano's word for a loader that ended well"
+        assert {seen.method for seen in sandbox.requests()} == {"GET"}
+        sandbox.set(api_key="another-key")
+        project.try_to(*test, settings=settings)
+        assert "Test data was written" not in project.said
+        rows = read_results(project.folder / "demo" / "meltano-results")
+        assert rows.column("reason").to_pylist() == ["connection_test"]
+        assert not sandbox.log()

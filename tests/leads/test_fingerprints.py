@@ -15,6 +15,8 @@ GOLDEN = {
     Identity.EMAIL: "368e8b0c222f6127410e3d8415a30932",
     Identity.TITLE_COMPANY: "b499844298b5f27d89f5d114fb20cf0d",
     Identity.VERSION: "4976ee2bdd7b684ed27f1e3ec7be1baa",
+    Identity.DOMAIN: "998c1cbb6e49ed1c0b72533941f17e7e",
+    Identity.RECORD_KEY: "5f66f14d3067f55015113245ae8366ab",
 }
 
 

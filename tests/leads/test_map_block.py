@@ -13,7 +13,7 @@ from target_amplemarket.config import LEAD_FIELDS, LIST_TYPES
 from target_amplemarket.leads.fingerprints import Identity, fingerprint_column
 from target_amplemarket.leads.map_block import Rules, _fingerprinted, map_block
 from target_amplemarket.leads.mapping import StreamMapping
-from target_amplemarket.leads.tables import LEADS, REJECTIONS
+from target_amplemarket.leads.tables import LEADS, MAPPED, REJECTIONS
 from target_amplemarket.singer.json_faults import RecordFault
 from target_amplemarket.singer.records import ArrowRecords, DictRecords, JsonRecords
 from target_amplemarket.singer.streams import RecordBlock, Stream
@@ -100,7 +100,7 @@ def test_a_number_is_never_a_title_or_a_company() -> None:
 def test_the_tables_have_their_schemas_whatever_comes() -> None:
     for records in ([], [{"email": "a@acme.example"}], [{"email": None}], [{}]):
         made = mapped(records, mapping=mapping_of([{"email": "", "id": ""}], keys=("id",), extra_fields=("*",)))
-        assert made.leads.schema == LEADS
+        assert made.leads.schema == MAPPED
         assert made.rejections.schema == REJECTIONS
         assert made.leads.num_rows + made.rejections.num_rows == len(records)
 

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -147,6 +150,21 @@ def test_a_list_never_shares_memory_with_the_block_that_its_leads_came_in(size: 
     block = emails(1, 20_000)
     closed = list(lists.add("s", block.slice(0, size), KNOWN, 0.0))
     assert closed[0].leads.get_total_buffer_size() < 2 * block.get_total_buffer_size() * size / 20_000 + 4_096
+
+
+@pytest.mark.parametrize(("chosen", "most_bytes"), [(19_000, 8_000_000), (30, 500_000)])
+def test_few_records_do_not_keep_the_text_of_their_block_alive(chosen: int, most_bytes: int) -> None:
+    lists, before = open_lists(size=20_000), pa.total_allocated_bytes()
+    texts = [f"{n:0>200}" for n in range(20_000)]
+    records = pa.DictionaryArray.from_arrays(np.arange(20_000, dtype=np.int32), pa.array(texts))
+    block = emails(1, 20_000).drop_columns(["record"]).append_column("record", records)
+    leads = block.select(LEADS.names).filter(pc.less_equal(block.column("record_no"), chosen))
+    assert list(lists.add("s", leads, KNOWN, 0.0)) == []
+    del records, block, leads
+    assert pa.total_allocated_bytes() - before < most_bytes
+    (closed,) = lists.close_all()
+    assert closed.leads.schema == LEADS
+    assert closed.leads.column("record").to_pylist() == texts[:chosen]
 
 
 STREAMS = st.sampled_from(["a", "b"])

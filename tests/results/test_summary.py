@@ -58,11 +58,17 @@ GOLDEN = closed(
             lead_count=COUNT,
             list_id=TEXT_OR_NULL,
             url=TEXT_OR_NULL,
-            status={"enum": ["accepted", "held"]},
+            status={"enum": ["accepted", "held", "planned"]},
+            email_credits={"type": "number"},
+            phone_credits={"type": "number"},
         ),
     },
     resent={"type": "array", "items": {"type": "string"}},
     freed={"type": "array", "items": {"type": "string"}},
+    dry_run={"type": "boolean"},
+    worst_credits=closed(email={"type": "number"}, phone={"type": "number"}),
+    quote={"type": "string"},
+    ceilings=COUNTS,
 )
 
 

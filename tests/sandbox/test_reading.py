@@ -59,6 +59,15 @@ def test_canceled_percent() -> None:
     assert (ends(0), ends(50), ends(100)) == ({"completed"}, {"completed", "canceled"}, {"canceled"})
 
 
+@pytest.mark.parametrize("order", ["sent", "mixed"])
+def test_entry_order_mixes_the_leads_over_all_pages_and_keeps_each_once(order: str) -> None:
+    client = Client({"entry_order": order, "entry_page_size": 2})
+    path = client.create(people(5)).json["_links"]["self"]["href"]
+    shown = [entry["linkedin_url"] for page in walk(client, path, "leads") for entry in page]
+    sent = [lead["linkedin_url"] for lead in people(5)]
+    assert shown == (sent if order == "sent" else sent[::-1])
+
+
 def test_unknown_list_is_a_404() -> None:
     assert Client().get("/lead-lists/0199c3d4-0001-7abc-8def-1234567890ab").errors[0]["code"] == "not_found"
 

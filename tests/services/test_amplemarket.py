@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from target_amplemarket.config import LEAD_FIELDS
 from target_amplemarket.errors import ApiUnreachable, RefusedByApi, SettingsError
-from target_amplemarket.services import amplemarket
+from target_amplemarket.services import amplemarket, answers
 from target_amplemarket.services.amplemarket import (
     ACCOUNT_PAUSES_S,
     LISTING_PAUSES_S,
@@ -401,7 +401,7 @@ json_values = st.recursive(
 def test_no_answer_raises_and_nothing_free_is_kept(status: int, value: Any) -> None:
     outcome = outcome_of(Answer(status, json.dumps(value).encode()), BODY)
     if isinstance(outcome, Refused):
-        assert outcome.code is None or amplemarket._CODE.fullmatch(outcome.code)
+        assert outcome.code is None or answers._CODE.fullmatch(outcome.code)
         for pointer in (outcome.pointer, *(lead.pointer for lead in outcome.leads)):
             assert pointer is None or (len(pointer) <= 128 and amplemarket._POINTER.fullmatch(pointer))
         assert all(0 <= lead.position < 20 for lead in outcome.leads)
@@ -722,6 +722,65 @@ def test_users_are_asked_for_without_a_page_size(service: Make) -> None:
 def test_owners_of_a_listing_that_cannot_be_read_to_its_end_are_not_known(service: Make) -> None:
     with pytest.raises(ApiUnreachable, match="link_refused"):
         service(always(200, json={"users": [], "_links": {"next": {"href": "https://evil.example/users"}}})).owners()
+
+
+# --- exclusions -------------------------------------------------------------------------------------------------------
+
+
+def excluded(kind: str, *values: Any) -> list[dict[str, Any]]:
+    return [{kind: value, "source": "salesforce", "excluded_reason": "api", "excluded_reasons": []} for value in values]
+
+
+def by_path(answers: dict[str, Any]) -> Any:
+    return lambda request: answers[request.url.path](request)
+
+
+def nobody(kind: str) -> Any:
+    return always(200, json={f"excluded_{kind}s": []})
+
+
+def test_exclusions_are_the_rows_of_all_pages_as_the_account_writes_them(service: Make) -> None:
+    answers = {
+        "/excluded-emails": listing(
+            excluded("email", "Ann@b.example"), excluded("email", "c@d.example"), key="excluded_emails",
+            path="/excluded-emails",
+        ),
+        "/excluded-domains": listing(excluded("domain", "B.example"), key="excluded_domains", path="/excluded-domains"),
+    }  # fmt: skip
+    found = service(by_path(answers)).exclusions()
+    assert found.emails.to_pylist() == ["Ann@b.example", "c@d.example"]
+    assert found.domains.to_pylist() == ["B.example"]
+
+
+@pytest.mark.parametrize(("document", "reason"), [
+    ({"excluded_domains": [{"domain": None}]}, "unreadable_answer"),
+    ({"excluded_domains": [{"value": "a.example"}]}, "unreadable_answer"),
+    ({"domains": []}, "unreadable_answer"),
+    ({"excluded_domains": [], "_links": {"next": {"href": "https://evil.example/x?page=2"}}}, "link_refused"),
+    ({"excluded_domains": [], "_links": {"next": {"href": "/excluded-domains?"}}}, "listing_repeats"),
+])  # fmt: skip
+def test_exclusions_of_which_one_might_be_missed_are_not_known(document: Any, reason: str, service: Make) -> None:
+    answers = {"/excluded-emails": nobody("email"), "/excluded-domains": always(200, json=document)}
+    with pytest.raises(ApiUnreachable, match=rf"GET /excluded-domains: {reason}"):
+        service(by_path(answers)).exclusions()
+
+
+def test_a_server_that_shows_one_page_for_ever_is_noticed(service: Make) -> None:
+    numbers = iter(range(10_000))
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        links = {"next": {"href": f"/excluded-emails?page[after]={next(numbers)}"}}
+        return httpx.Response(200, json={"excluded_emails": excluded("email", "a@b.example"), "_links": links})
+
+    with pytest.raises(ApiUnreachable, match="listing_repeats"):
+        service(by_path({"/excluded-emails": answer})).exclusions()
+    assert next(numbers) < 5
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 400])
+def test_exclusions_that_are_refused_are_refused(status: int, service: Make) -> None:
+    with pytest.raises(RefusedByApi, match=f"HTTP {status}"):
+        service(always(status)).exclusions()
 
 
 # --- the key ----------------------------------------------------------------------------------------------------------

@@ -5,10 +5,8 @@ from __future__ import annotations
 import gzip
 import logging
 import re
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 import time
 import tracemalloc
@@ -188,33 +186,6 @@ def test_a_key_that_no_header_can_carry_is_refused_without_repeating_it(key: str
 # --- TLS --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for `localhost`, with its key."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("no openssl command to make a certificate with")
-    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
-    subprocess.run(
-        [
-            *(openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
-            *("-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
-            *("-keyout", str(path), "-out", str(path.with_suffix(".crt"))),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    path.write_text(path.read_text() + path.with_suffix(".crt").read_text())
-    return path
-
-
-@pytest.fixture
-def tls_server(certificate: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
-
-
 def test_a_certificate_of_nobody_known_is_refused_before_the_key_leaves(
     serve: Serve, caller: Caller, tls_server: ssl.SSLContext
 ) -> None:
@@ -279,9 +250,9 @@ def test_a_handshake_that_never_ends_ends_at_the_deadline(serve: Serve, caller: 
 
 
 def test_old_versions_of_tls_are_not_offered(caller: Caller) -> None:
-    from target_amplemarket.services.http import _tls_context
+    from target_amplemarket.services.http import tls_context
 
-    context = _tls_context()
+    context = tls_context()
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname

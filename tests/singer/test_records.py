@@ -4,6 +4,7 @@ import datetime as dt
 import decimal
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -43,6 +44,10 @@ def raws(*texts: str | bytes) -> JsonRecords:
     return JsonRecords([msgspec.Raw(text if isinstance(text, bytes) else text.encode()) for text in texts])
 
 
+def listed(column: Sequence[object]) -> list[object]:
+    return column.to_pylist() if isinstance(column, pa.Array) else list(column)
+
+
 def naive(record: Any, path: Path) -> Any:
     for name in path:
         if not isinstance(record, dict) or name not in record:
@@ -64,7 +69,7 @@ def test_columns_of_json_and_of_dicts_are_what_json_loads_sees(
     texts = [written(record, ascii_only, spaced) for record in records]
     expected = [[naive(json.loads(text), path) for text in texts] for path in paths]
     from_json = raws(*texts).columns(paths)
-    assert [list(column) for column in from_json.values] == expected
+    assert [listed(column) for column in from_json.values] == expected
     assert from_json.faults == {}
     from_dicts = DictRecords([json.loads(text) for text in texts]).columns(paths)
     assert [list(column) for column in from_dicts.values] == expected
@@ -74,7 +79,7 @@ def test_columns_of_json_and_of_dicts_are_what_json_loads_sees(
 def test_of_a_member_that_stands_twice_the_last_counts(members: list[tuple[str, Any]], paths: list[Path]) -> None:
     text = "{" + ",".join(f"{json.dumps(name)}:{json.dumps(value)}" for name, value in members) + "}"
     columns = raws(text).columns(paths)
-    assert [list(column) for column in columns.values] == [[naive(json.loads(text), path)] for path in paths]
+    assert [listed(column) for column in columns.values] == [[naive(json.loads(text), path)] for path in paths]
 
 
 @pytest.mark.parametrize("name", ["Email", 'E"mail'])
@@ -175,3 +180,17 @@ def test_json_text_takes_what_strict_encoders_refuse(value: object) -> None:
         pytest.fail(f"refused: {type(error).__name__}")
     assert text.startswith(b"{")
     assert text.decode()
+
+
+def test_columns_are_the_same_however_many_records_are_decoded_at_once() -> None:
+    texts = [
+        json.dumps({"text": f"t{n}", "some": "x" if n < 300 else n, **({"rare": "y"} if n == 400 else {})})
+        for n in range(700)
+    ]
+    texts[520] = '{"text": 1e999}'
+    columns = raws(*texts).columns([("text",), ("some",), ("rare",)])
+    rows = [{} if n == 520 else json.loads(text) for n, text in enumerate(texts)]
+    assert [listed(c) for c in columns.values] == [[r.get(m, ABSENT) for r in rows] for m in ("text", "some", "rare")]
+    assert columns.faults == {520: RecordFault.INVALID_NUMBER}
+    assert raws(*texts).texts().to_pylist() == texts
+    assert raws().texts().to_pylist() == []

@@ -6,6 +6,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -265,3 +266,19 @@ def test_what_a_killed_run_left_half_written_is_removed_and_nothing_else(tmp_pat
     folder.remove_temporary_files()
     assert not half.exists()
     assert folder.read("results/1/000001.arrow") == b"whole"
+
+
+def test_a_temporary_file_that_somebody_finishes_meanwhile_is_no_fault(tmp_path: Path) -> None:
+    class Late:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(os, name)
+
+        def unlink(self, path: Path) -> None:
+            path.rename(path.with_suffix(""))
+            os.unlink(path)  # noqa: PTH108  # as the folder calls it
+
+    folder = Folder(tmp_path / "results", Late())
+    half = folder.path / "list.arrow.0a1b2c3d.tmp"
+    half.write_bytes(b"whole")
+    folder.remove_temporary_files()
+    assert folder.read("list.arrow.0a1b2c3d") == b"whole"

@@ -1,0 +1,150 @@
+"""Which record an entry came from.
+
+The order of a list's entries is not documented, so their places say nothing. An entry is known by the fingerprints of
+what it carries, among the leads of its own list: LinkedIn profile, else e-mail, else title and company; and by the
+record's key where `extra_fields` sent it along and `data` gives it back. Where that leaves nobody, or several, the
+entry has no record, and that is counted.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from target_amplemarket.leads.company import company_names, titles, website_domains
+from target_amplemarket.leads.email import canonical_emails
+from target_amplemarket.leads.fingerprints import Identity, fingerprint_column
+from target_amplemarket.leads.linkedin import canonical_profile_urls
+
+_SEPARATOR: Final = "\x1f"
+
+
+class MatchedBy(StrEnum):
+    """How the record of an entry was found, or why it was not."""
+
+    LINKEDIN = "linkedin"
+    EMAIL = "email"
+    TITLE_COMPANY = "title_company"
+    RECORD_KEY = "record_key"
+    NOBODY = "nobody"
+    SEVERAL = "several"
+
+
+IDENTITIES: Final = {
+    MatchedBy.LINKEDIN: Identity.LINKEDIN,
+    MatchedBy.EMAIL: Identity.EMAIL,
+    MatchedBy.TITLE_COMPANY: Identity.TITLE_COMPANY,
+}
+
+Prints = Sequence[tuple[MatchedBy, Sequence[bytes | None]]]
+"""Fingerprints of entries, entry by entry, in the order in which they count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Row of the record that an entry came from, or None, and how that was found."""
+
+    row: int | None
+    by: MatchedBy
+
+
+def prints_of(entries: pa.Table, fingerprint_key: bytes) -> Prints:
+    """Fingerprints of entries (schema `ENTRIES`), made as those of leads are.
+
+    A lead without a domain is known by its company's name, and enrichment may add the domain: both are tried.
+    """
+    entries = entries.combine_chunks()
+    columns = {name: _array(entries, name) for name in entries.column_names}
+    profile = pc.coalesce(*(canonical_profile_urls(columns[name]).value for name in ("linkedin_url", "linkedin")))
+    title = pc.utf8_lower(titles(columns["title"]))
+    companies = (website_domains(columns["company_domain"]), pc.utf8_lower(company_names(columns["company_name"])))
+    texts = [
+        (MatchedBy.LINKEDIN, profile),
+        (MatchedBy.EMAIL, canonical_emails(columns["email"]).value),
+        *((MatchedBy.TITLE_COMPANY, _title_company(title, company)) for company in companies),
+    ]
+    return [(by, fingerprint_column(text, fingerprint_key, IDENTITIES[by]).to_pylist()) for by, text in texts]
+
+
+def match_entries(entries: pa.Table, prints: Prints, rows: pa.Table) -> list[Match]:
+    """The record of each entry.
+
+    Args:
+        entries: Schema `ENTRIES`.
+        prints: Of these entries.
+        rows: Accepted result rows of the same list: the identities' fingerprints, and `record_key`.
+    """
+    leads = {by: _places(rows.column(f"{by.value}_fingerprint").to_pylist()) for by in IDENTITIES}
+    keys = _Keys(rows.column("record_key").to_pylist())
+    data = entries.column("data").to_pylist()
+    return [_match(entry, prints, leads, keys, data[entry]) for entry in range(entries.num_rows)]
+
+
+def _match(
+    entry: int, prints: Prints, leads: Mapping[MatchedBy, Mapping[bytes, list[int]]], keys: _Keys, data: str | None
+) -> Match:
+    found: list[int] = []
+    for by, values in prints:
+        value = values[entry]
+        found = leads[by].get(value, []) if value is not None else []
+        if len(found) == 1:
+            return Match(found[0], by)
+        if found:
+            break
+    by_key = keys.rows_of(data)
+    both = [row for row in by_key if row in found] if found else by_key
+    if len(both) == 1:
+        return Match(both[0], MatchedBy.RECORD_KEY)
+    return Match(None, MatchedBy.SEVERAL if found or both else MatchedBy.NOBODY)
+
+
+class _Keys:
+    """Records of a list by their key, as an entry's `data` may give it back."""
+
+    def __init__(self, texts: Sequence[str | None]) -> None:
+        keys = [None if text is None else _members(text) for text in texts]
+        self._names = sorted(next((key for key in keys if key), {}))
+        self._rows = _places([None if key is None else self._of(key) for key in keys])
+
+    def rows_of(self, data: str | None) -> list[int]:
+        key = self._of(_members(data)) if self._names and data else None
+        return self._rows.get(key, []) if key is not None else []
+
+    def _of(self, members: Mapping[str, Any]) -> tuple[str, ...] | None:
+        if not all(members.get(name) is not None for name in self._names):
+            return None
+        return tuple(_text(members[name]) for name in self._names)
+
+
+def _members(text: str) -> dict[str, Any]:
+    decoded = msgspec.json.decode(text)
+    return decoded if isinstance(decoded, dict) else {}
+
+
+def _text(value: object) -> str:
+    """As further fields of a lead are sent: text as it is, everything else as JSON."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _places(values: Sequence[Any]) -> dict[Any, list[int]]:  # Any: fingerprints, or keys
+    places: defaultdict[Any, list[int]] = defaultdict(list)
+    for row, value in enumerate(values):
+        if value is not None:
+            places[value].append(row)
+    return dict(places)
+
+
+def _title_company(title: pa.StringArray, company: pa.StringArray) -> pa.StringArray:
+    return pc.utf8_normalize(pc.binary_join_element_wise(title, company, _SEPARATOR), form="NFC")
+
+
+def _array(table: pa.Table, name: str) -> pa.Array:
+    column = table.column(name)
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays([*column.chunks, pa.array([], column.type)])

@@ -1,0 +1,1 @@
+"""What stands against a hostile input, server or surrounding, and what must never be said aloud."""
