@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 MELTANO := $(VENV)/meltano/ready
+LOADERS := $(VENV)/target-jsonl/ready $(VENV)/target-postgres/ready
 PEERS := $(foreach name,singer-sdk dlt target-jsonl plot,$(VENV)/bench-$(name)/ready)
 JOBS ?= 4
 
@@ -18,7 +19,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group test --group lint --editable '.[pandas,sandbox]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group test --group lint --editable '.[pandas,report,sandbox]'
 	touch $(READY)
 
 # Meltano needs an environment of its own, as its users give it one.
@@ -26,6 +27,14 @@ $(MELTANO): $(READY)
 	$(PYTHON) -m venv --clear $(VENV)/meltano
 	$(VENV)/meltano/bin/python -m pip install --quiet --disable-pip-version-check meltano==4.4.1
 	touch $(MELTANO)
+
+# Targets of other people that load what `collect --to-singer` writes.
+$(VENV)/target-jsonl/ready: PACKAGE := target-jsonl==0.1.4
+$(VENV)/target-postgres/ready: PACKAGE := meltanolabs-target-postgres==0.8.1
+$(LOADERS): $(READY)
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(PACKAGE)
+	touch $@
 
 # What the target is measured beside, and what draws the plot: each in an environment of its own.
 $(PEERS): $(VENV)/bench-%/ready: benchmarks/requirements-%.txt $(READY)
@@ -36,11 +45,11 @@ $(PEERS): $(VENV)/bench-%/ready: benchmarks/requirements-%.txt $(READY)
 demo: $(READY) ## Send a made-up CRM export through a real tap into the sandbox
 	$(BIN)/target-amplemarket demo --folder demo
 
-test: $(READY) $(MELTANO) ## All tests
+test: $(READY) $(MELTANO) $(LOADERS) ## All tests
 	$(BIN)/python -m pytest -n $(JOBS)
 
-crash: $(READY) ## The whole proof of delivery: every kill, fault and power cut, then planted defects
-	CRASH=all $(BIN)/python -m pytest -n $(JOBS) -rP tests/crash tests/test_power_cut.py tests/test_protocol_machine.py
+crash: $(READY) $(MELTANO) ## The whole proof of delivery: every kill, fault and power cut, then planted defects
+	CRASH=all $(BIN)/python -m pytest -n $(JOBS) tests/crash tests/test_power_cut.py tests/test_protocol_machine.py tests/e2e/test_meltano_kills.py
 	$(BIN)/python -m tests.planted
 
 bench: $(READY) $(PEERS) ## CPU, memory and requests beside a floor and peers; LONG=1 goes to 10 million

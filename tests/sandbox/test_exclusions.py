@@ -89,3 +89,9 @@ def test_bad_bodies_are_refused_at_their_place(method: str, body: Any, pointer: 
     reply = client.call(method, "/excluded-domains", body)
     assert (reply.status, reply.pointer) == (400, pointer)
     assert client.get("/excluded-domains").json["excluded_domains"] == []
+
+
+@pytest.mark.parametrize("domain", ["a b", "a\u00a0b", "x@y", " ", ""])
+def test_what_is_no_domain_is_refused(domain: str) -> None:
+    reply = Client().call("POST", "/excluded-domains", {"excluded_domains": [{"domain": domain}]})
+    assert (reply.status, reply.pointer) == (400, "/excluded_domains/0/domain")
