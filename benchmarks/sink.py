@@ -27,6 +27,8 @@ _ANSWERS: Final[dict[tuple[str, str], Any]] = {
         "users": [{"id": "0193f0a0-0000-7000-8000-000000000002", "email": OWNER, "status": "active", "role": "admin"}],
         "_links": {"self": {"href": "/users"}},
     },
+    ("GET", "/excluded-emails"): {"excluded_emails": [], "_links": {"self": {"href": "/excluded-emails"}}},
+    ("GET", "/excluded-domains"): {"excluded_domains": [], "_links": {"self": {"href": "/excluded-domains"}}},
     ("GET", "/lead-lists"): {"lead_lists": [], "_links": {"self": {"href": "/lead-lists"}}},
 }
 _REFUSAL: Final = {
