@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -142,7 +144,14 @@ def _emit(value: bytes) -> None:
         sys.stdout.write(value.decode() + "\n")
         sys.stdout.flush()
     except OSError:
+        _discard_stdout()
         raise StorageError("standard output is closed, so STATE cannot leave; run again with a reader") from None
+
+
+def _discard_stdout() -> None:
+    """What is left in its buffer is tried again when the process ends, and would change the exit code."""
+    with contextlib.suppress(OSError, ValueError):  # in place of a descriptor, something that tests put there
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report(summary: RunSummary, folder: Path) -> None:
