@@ -269,7 +269,8 @@ def explain(
     """Say why records were rejected, by cause, and which change of the settings makes leads of them.
 
     Each change is tried on the records that were kept, and the number is what it really repairs. With --config, changes
-    are put into the `field_mapping` that is there. Records that a newer row settles are left out.
+    are put into the `field_mapping` that is there. Records that a newer row settles are left out. Examples name records
+    by number and key.
     """
     from target_amplemarket.results.explain import Explainer, rejected_of
     from target_amplemarket.results.explained import explanation_json, explanation_lines

@@ -18,6 +18,7 @@ from target_amplemarket.errors import StorageError
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
 TEMPORARY_SUFFIX: Final = ".tmp"
+_WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 class System(Protocol):
@@ -40,7 +41,7 @@ class Folder:
         system: The operating system's own calls by default.
 
     Raises:
-        StorageError: It cannot be made, is a symbolic link, or belongs to somebody else.
+        StorageError: It cannot be made, is a symbolic link, belongs to somebody else, or others can write into it.
     """
 
     def __init__(self, path: Path, system: System = os) -> None:
@@ -151,6 +152,8 @@ def _refuse_foreign(path: Path) -> None:
         raise StorageError(f"{path} is a file, not a folder; choose another `results_path`")
     if found.st_uid != os.geteuid():
         raise StorageError(f"folder {path} belongs to another user; choose another `results_path`")
+    if stat.S_IMODE(found.st_mode) & _WRITABLE_BY_OTHERS:
+        raise StorageError(f"others can write into folder {path}: `chmod go-w {path}` ends that")
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import stat
 import subprocess
@@ -59,6 +60,54 @@ def test_a_bomb_of_half_a_megabyte_raises_peak_memory_by_less_than_16_mib() -> N
     *faults, grown_bytes = python(_BOMB, bomb).split()
     assert faults == ["None", "unreadable_answer"]
     assert int(grown_bytes) < 16 * MIB
+
+
+_HEADERS = """
+import socket, threading
+from pathlib import Path
+from target_amplemarket.services.http import HttpCaller
+listener = socket.create_server(("127.0.0.1", 0))
+sent = 0
+def serve():
+    global sent
+    for number in range(2):
+        connection, address = listener.accept()
+        while b"{}" not in connection.recv(65536):
+            pass
+        if not number:
+            connection.sendall(b"HTTP/1.1 202 OK\\r\\nContent-Length: 2\\r\\n\\r\\n{}")
+        else:
+            try:
+                connection.sendall(b"HTTP/1.1 202 OK\\r\\n" + %(first)r)
+                for _ in range(64 * 16):
+                    connection.sendall(%(then)r * (65536 // len(%(then)r)))
+                    sent += 65536
+                connection.sendall(b"\\r\\nContent-Length: 2\\r\\n\\r\\n{}")
+            except OSError:
+                pass
+        connection.close()
+thread = threading.Thread(target=serve)
+thread.start()
+port = listener.getsockname()[1]
+caller = HttpCaller(api_key="key", base_url=f"http://127.0.0.1:{port}", request_timeout_s=20)
+peak = lambda: 1024 * int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+first, before = caller.call("POST", "/lead-lists", body=b"{}"), peak()
+second = caller.call("POST", "/lead-lists", body=b"{}")
+thread.join()
+print(type(first).__name__, type(second).__name__, second.reason, peak() - before, sent)
+"""
+
+
+@pytest.mark.parametrize(("first", "then"), [(b"", b"X-A: b\r\n"), (b"X-A: ", b"x")], ids=["many", "one"])
+def test_a_bomb_of_headers_is_an_unknown_outcome_and_raises_peak_memory_by_less_than_8_mib(
+    first: bytes, then: bytes
+) -> None:
+    """64 MiB of headers, of which the client takes at most what it and the sockets buffer."""
+    code = _HEADERS % {"first": first, "then": then}
+    *words, grown_bytes, sent_bytes = python(code, b"").split()
+    assert words == ["Answer", "Unknown", "connection_lost"]
+    assert int(grown_bytes) < 8 * MIB
+    assert int(sent_bytes) < 16 * MIB
 
 
 _LINE = """
@@ -204,3 +253,42 @@ def test_every_file_of_a_run_is_private_under_any_umask(
             assert mode == (0o700 if kind == "folder" else 0o600), name
             kinds.add(Path(name).parts[:1])
     assert {(name,) for name in ("results", "outbox", "runs", "state", "key", "lock", "account.json")} <= kinds
+
+
+def test_every_file_of_the_commands_is_private_under_any_umask(settings: dict[str, Any], tmp_path: Path) -> None:
+    """What compaction, `replay`, `collect`, `report`, `forget`, `purge` and `--out` write."""
+    config = tmp_path / "settings.json"
+    config.write_text(json.dumps(settings | {"batch_size_rows": 1}), encoding="utf-8")
+    folder, outside = Path(settings["results_path"]), tmp_path / "out"
+    outside.mkdir()
+    kinds: set[str] = set()
+
+    def run(*words: str, given: bytes = b"") -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "target_amplemarket", *words, "--config", str(config)], input=given,
+            capture_output=True, timeout=60, cwd=ROOT, umask=0, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr.decode()
+        for name, (kind, mode) in modes(folder).items():
+            assert mode == (0o700 if kind == "folder" else 0o600), (words, name)
+            kinds.add(re.sub("[0-9]+", "0", name))
+        for file in outside.iterdir():
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600, (words, file.name)
+
+    rejected = record("contacts", id=99, email="no address")
+    run(given=as_bytes([*contacts(20), rejected, state({"at": 1})]))
+    run(given=as_bytes([*contacts(20), state({"at": 2})]))  # compacts what the first wrote
+    run("replay", "--include-permanent")
+    run("collect", "--wait", "20")
+    run("report", "--run", "last")
+    run("report", "--out", str(outside / "page.html"))
+    for form in ("json", "csv", "parquet", "arrow"):
+        run("results", "--run", "all", "--rows", "--format", form, "--out", str(outside / f"rows.{form}"))
+        run("results", "--run", "all", "--rows", "--format", form, "--out", str(outside / f"rows.{form}"))  # over it
+    tops = {name.partition("/")[0] for name in kinds}
+    run("forget", "--email", "person1@acme.example")
+    run("purge", "--older-than", "0d")
+    assert len(list(outside.iterdir())) == 5
+    assert tops >= {"results", "runs", "state", "replays", "enriched", "reports", "key", "lock", "account.json"}
+    assert "forgotten.arrow" in kinds
+    assert any(re.fullmatch(r"results/[^/]+/0-0\.arrow", name) for name in kinds), sorted(kinds)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from target_amplemarket import read_results
+from target_amplemarket.clock import SystemClock
 from target_amplemarket.errors import EXIT_CODES
 from target_amplemarket.sandbox import RunningSandbox
 from target_amplemarket.sandbox.faults import KINDS
+from target_amplemarket.storage.durable import Folder
+from target_amplemarket.storage.lock import locked
 from tests.harness import as_bytes, state
 from tests.security.planted import KEY, MARK, leaks, planted
 from tests.security.program import SIGNALS, Program, echo, lines, people, worker
@@ -103,6 +108,8 @@ def test_no_content_of_a_batch_file_is_repeated(content: bytes, form: str, progr
     assert told.leaks() == []
 
 
+PERSON = ["--email", f"{planted('email')}@acme.example", "--linkedin-url", f"linkedin.com/in/{planted('slug')}"]
+
 STOPS: dict[str, tuple[int, Callable[[Program], object]]] = {
     "unknown_setting": (2, lambda program: program(ownr=planted("value"))),
     "value_of_another_kind": (2, lambda program: program(api_key=[KEY], owner={"a": planted("owner")})),
@@ -127,6 +134,32 @@ def test_a_folder_that_cannot_be_used_says_no_value(program: Program) -> None:
     told = program()
     assert told.exit_code == 8
     assert leaks(told.out + told.err) == []
+
+
+@pytest.mark.parametrize(
+    "guard", [{"max_rejected_percent": 1}, {"max_rejected_records": 0}, {"max_records_per_run": 1}], ids=str
+)
+@pytest.mark.parametrize("dry_run", [[], ["--dry-run"]], ids=["send", "dry_run"])
+def test_a_guard_that_stops_a_run_says_no_value(guard: dict[str, Any], dry_run: list[str], program: Program) -> None:
+    told = program(*dry_run, **guard)
+    assert told.exit_code == 5, told.err
+    assert told.leaks() == []
+
+
+def test_a_folder_that_is_held_says_no_value(program: Program) -> None:
+    program()
+    with locked(Folder(Path(program.settings["results_path"])), SystemClock()):
+        for command in ([], ["reconcile"], ["replay"], ["purge", "--older-than", "0d"], ["forget", *PERSON]):
+            told = program(*command, lock_wait_seconds=0)
+            assert told.exit_code == 6, (command, told.err)
+            assert told.leaks() == [], command
+
+
+def test_a_dry_run_says_no_value(program: Program) -> None:
+    told = program("--dry-run")
+    assert told.exit_code == 0, told.err
+    assert "planned" in read_results(told.folder)["status"].to_pylist()
+    assert told.leaks() == []
 
 
 @pytest.mark.parametrize(("number", "exit_code"), SIGNALS.items())
@@ -209,3 +242,78 @@ def test_a_fault_of_the_program_shows_where_and_no_value(program: Program) -> No
     assert "ValueError" in told.err
     assert "worker.py" in told.err, "where it was raised"
     assert told.leaks() == []
+
+
+SILENT: dict[str, tuple[str, list[str]]] = {
+    "check": ("ok ", ["check"]),
+    "check_json": ('"ok"', ["check", "--format", "json"]),
+    "results": ("rejected", ["results"]),
+    "results_json": ("rejected", ["results", "--format", "json"]),
+    "replay": ("2 records read", ["replay"]),
+    "replay_all": ("3 records read", ["replay", "--include-permanent"]),
+    "replay_json": ('"records": 3', ["replay", "--include-permanent", "--format", "json"]),
+    "collect": ("2 lists", ["collect", "--wait", "20"]),
+    "collect_json": ('"lists"', ["collect", "--wait", "20", "--format", "json"]),
+    "report": (".html", ["report"]),
+    "forget": ("2 result rows", ["forget", *PERSON]),
+    "forget_json": ('"rows": 2', ["forget", *PERSON, "--format", "json"]),
+    "forget_key": ("2 result rows", ["forget", "--stream", "people", "--key", planted("key-1")]),
+    "purge": ("6 rows", ["purge", "--older-than", "0d"]),
+    "purge_json": ('"rows": 6', ["purge", "--older-than", "0d", "--format", "json"]),
+}
+"""Each with words that it says when it has found work to do."""
+
+
+@pytest.mark.parametrize(("words", "command"), SILENT.values(), ids=SILENT.keys())
+def test_no_command_on_a_folder_of_people_says_a_value(words: str, command: list[str], program: Program) -> None:
+    program()
+    told = program(*command)
+    assert told.exit_code == 0, told.err
+    assert words in told.out + told.err
+    assert told.leaks() == []
+    pages = list(told.folder.glob("reports/*.html"))
+    assert bool(pages) is (command == ["report"])
+    assert leaks("".join(page.read_text(encoding="utf-8") for page in pages)) == []
+
+
+KEYS = re.compile(f"{MARK}-(?:nan-)?key(?:-[1-4])?")
+DOCUMENTS: dict[str, tuple[bool, list[str]]] = {
+    "rows": (True, ["results", "--rows"]),
+    "rows_json": (True, ["results", "--rows", "--format", "json"]),
+    "rows_csv": (True, ["results", "--rows", "--format", "csv"]),
+    "explain": (True, ["explain"]),
+    "explain_json": (True, ["explain", "--format", "json"]),
+    "audit": (False, ["audit"]),
+    "audit_json": (True, ["audit", "--format", "json"]),
+}
+
+
+@pytest.mark.parametrize(("has_keys", "command"), DOCUMENTS.values(), ids=DOCUMENTS.keys())
+def test_a_document_that_was_asked_for_holds_keys_and_no_values(
+    has_keys: bool, command: list[str], program: Program, tmp_path: Path
+) -> None:
+    """`record_key` says which record it is; what stands in the record is not said."""
+    program()
+    (tmp_path / "older.csv").write_text(f"email,note\n{planted('email')}@acme.example,{planted('cell')}\n" * 2)
+    told = program(*command, *(["--csv", str(tmp_path / "older.csv")] if command[0] == "audit" else []))
+    assert told.exit_code == (5 if command[0] == "audit" else 0), told.err
+    assert bool(KEYS.search(told.out)) is has_keys
+    assert leaks(KEYS.sub("", told.out)) == []
+    assert leaks(told.err) == []
+
+
+VALUES: dict[str, list[str]] = {
+    "rows": ["results", "--rows", "--show-values", "--format", "json"],
+    "explain": ["explain", "--show-values"],
+    "replay_to_singer": ["replay", "--include-permanent", "--to-singer"],
+    "collect_to_singer": ["collect", "--wait", "20", "--to-singer"],
+}
+
+
+@pytest.mark.parametrize("command", VALUES.values(), ids=VALUES.keys())
+def test_values_that_were_asked_for_are_on_standard_output_only(command: list[str], program: Program) -> None:
+    program()
+    told = program(*command)
+    assert told.exit_code == 0, told.err
+    assert leaks(told.out), "they were asked for"
+    assert leaks(told.err) == []

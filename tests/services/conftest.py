@@ -165,21 +165,48 @@ def caller() -> Iterator[Callable[..., HttpCaller]]:
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A self-signed certificate for `localhost`, with its key."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("no openssl command to make a certificate with")
-    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
-    subprocess.run(
-        [
-            *(openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
-            *("-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
-            *("-keyout", str(path), "-out", str(path.with_suffix(".crt"))),
-        ],
-        check=True,
-        capture_output=True,
+    return _certificate(tmp_path_factory.mktemp("tls") / "localhost.pem", "req", "-x509", "-days", "2")
+
+
+@pytest.fixture(scope="session")
+def expired_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, from a day of 2020 to the next."""
+    folder = tmp_path_factory.mktemp("tls-expired")
+    (folder / "index").touch()
+    config = folder / "ca.conf"
+    config.write_text(
+        "[ca]\ndefault_ca = own\n[own]\npolicy = any\ndefault_md = sha256\nx509_extensions = v3\n"
+        f"database = {folder}/index\nnew_certs_dir = {folder}\nrand_serial = yes\n[any]\ncommonName = supplied\n"
+        "[v3]\nsubjectAltName = DNS:localhost\nbasicConstraints = CA:true\n"
+    )
+    path = _certificate(folder / "localhost.pem", "req", "-new")
+    key, request, signed = folder / "key", path.with_suffix(".crt"), folder / "signed"
+    key.write_text(path.read_text().partition("-----BEGIN CERTIFICATE REQUEST")[0])
+    dates = ("-startdate", "20200101000000Z", "-enddate", "20200102000000Z")
+    _openssl(
+        *("ca", "-batch", "-selfsign", "-notext", "-config", str(config), "-keyfile", str(key), *dates),
+        *("-in", str(request), "-out", str(signed)),
+    )
+    path.write_text(key.read_text() + signed.read_text())
+    return path
+
+
+def _certificate(path: Path, *words: str) -> Path:
+    """What `openssl req` makes, behind its key."""
+    _openssl(
+        *(*words, "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+        *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
+        *("-keyout", str(path), "-out", str(path.with_suffix(".crt"))),
     )
     path.write_text(path.read_text() + path.with_suffix(".crt").read_text())
     return path
+
+
+def _openssl(*words: str) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl command to make a certificate with")
+    subprocess.run([openssl, *words], check=True, capture_output=True)
 
 
 @pytest.fixture

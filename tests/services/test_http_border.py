@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from target_amplemarket.errors import SettingsError
-from target_amplemarket.services.http import Answer, HttpCaller
+from target_amplemarket.services.http import Answer, HttpCaller, tls_context
 from target_amplemarket.services.protocol import NotSent
 
 KEY = "amp_canary_0123456789"
@@ -206,6 +206,55 @@ def test_a_certificate_for_another_name_is_refused(
     assert server.received == [b""]
 
 
+def test_an_expired_certificate_is_refused_before_the_key_leaves(
+    serve: Serve, caller: Caller, expired_certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its signer is trusted and its name is right: only its dates are wrong."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(expired_certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(expired_certificate)
+    server = serve(ok, context)
+    reply = caller(server.base_url, request_timeout_s=5).call("POST", "/lead-lists", body=b"{}")
+    assert reply == NotSent("connect_failed")
+    assert server.received == [b""]
+    with (
+        socket.create_connection(("127.0.0.1", server.port)) as connection,
+        pytest.raises(ssl.SSLCertVerificationError, match="certificate has expired"),
+    ):
+        tls_context().wrap_socket(connection, server_hostname="localhost")
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2])
+def test_a_server_that_speaks_old_tls_only_is_refused_before_the_key_leaves(
+    version: ssl.TLSVersion, serve: Serve, caller: Caller, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("ALL:@SECLEVEL=0")  # else it could not speak them either
+    context.minimum_version = context.maximum_version = version
+    context.load_cert_chain(certificate)
+    server = serve(ok, context)
+    reply = caller(server.base_url, request_timeout_s=5).call("POST", "/lead-lists", body=b"{}")
+    is_old = version is not ssl.TLSVersion.TLSv1_2
+    assert reply == (NotSent("connect_failed") if is_old else Answer(200, b"{}"))
+    assert (server.received == [b""]) is is_old
+    if is_old:  # a client that takes old versions gets through: it is not the server that fails
+        with (
+            socket.create_connection(("127.0.0.1", server.port)) as connection,
+            lenient().wrap_socket(connection) as spoken,
+        ):
+            assert spoken.version() == version.name.replace("_", ".")
+
+
+def lenient() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = ssl.TLSVersion.TLSv1
+    return context
+
+
 def test_a_company_s_own_authority_is_named_by_the_standard_variable(
     serve: Serve, caller: Caller, tls_server: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,9 +298,7 @@ def test_a_handshake_that_never_ends_ends_at_the_deadline(serve: Serve, caller: 
     assert time.monotonic() - started_s < 0.8
 
 
-def test_old_versions_of_tls_are_not_offered(caller: Caller) -> None:
-    from target_amplemarket.services.http import tls_context
-
+def test_old_versions_of_tls_are_not_offered() -> None:
     context = tls_context()
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
     assert context.verify_mode is ssl.CERT_REQUIRED

@@ -223,6 +223,33 @@ def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
         Folder(foreign)
 
 
+@pytest.mark.parametrize("mode", [0o775, 0o770, 0o720, 0o702, 0o777, 0o1777, 0o2770])
+def test_a_folder_that_others_can_write_into_is_refused(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "results"
+    folder = Folder(path)
+    folder.write("a", b"x")
+    path.chmod(mode)
+    with pytest.raises(StorageError, match=f"chmod go-w {path}") as caught:
+        Folder(path)
+    assert caught.value.exit_code == 8
+    path.chmod(0o700)
+    (path / "outbox").mkdir()
+    (path / "outbox").chmod(mode)
+    with pytest.raises(StorageError, match=f"chmod go-w {path}/outbox"):
+        folder.write("outbox/1", b"x")
+    assert list((path / "outbox").iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o750, 0o700, 0o2750])
+def test_a_folder_that_others_can_at_most_look_into_is_taken(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "results"
+    path.mkdir()
+    path.chmod(mode)
+    Folder(path).write("outbox/1", b"x")
+    assert mode_of(path) == mode
+    assert Folder(path).read("outbox/1") == b"x"
+
+
 def test_a_path_that_no_system_takes_is_a_storage_error() -> None:
     with pytest.raises(StorageError):
         Folder(Path("a\0b"))
