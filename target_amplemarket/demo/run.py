@@ -147,12 +147,8 @@ def count_disagreements(committed: list[Any], rows: pa.Table, fingerprint_key: b
 def _logged(entry: Any, key: bytes) -> Iterator[tuple[str, int, bytes | None, bytes | None]]:
     leads = entry.created.leads.all()
     prints = [
-        fingerprint_column([_text(lead.get(name)) for lead in leads], key, identity).to_pylist()
+        fingerprint_column(pa.array([lead.get(name) for lead in leads], pa.string()), key, identity).to_pylist()
         for name, identity in (("linkedin_url", Identity.LINKEDIN), ("email", Identity.EMAIL))
     ]
     for position, (linkedin, email) in enumerate(zip(*prints, strict=True)):
         yield entry.created.list_id, position, linkedin, email
-
-
-def _text(value: str | None) -> bytes | None:
-    return None if value is None else value.encode()
