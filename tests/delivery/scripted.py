@@ -123,7 +123,7 @@ class MemoryFolder(Folder):
         return self.files.get(name)
 
     def names(self, pattern: str) -> list[str]:
-        return sorted(name for name in self.files if fnmatchcase(name, pattern))
+        return sorted(name for name in list(self.files) if fnmatchcase(name, pattern))
 
     def remove(self, name: str) -> None:
         self.files.pop(name, None)
