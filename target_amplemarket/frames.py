@@ -14,7 +14,7 @@ import pyarrow.dataset
 from target_amplemarket.config import Settings, read_settings
 from target_amplemarket.errors import SettingsError, UnreadableFile
 from target_amplemarket.results.reader import read_results
-from target_amplemarket.results.schema import RESULTS
+from target_amplemarket.results.schema import RESULTS, in_record_order
 from target_amplemarket.runner import Input, execute
 from target_amplemarket.singer.arrow_files import (
     ROWS_PER_PIECE,
@@ -71,7 +71,7 @@ def push(
     summary = push_rows(checked, rows, stream=stream, key_properties=key_properties, report=lambda _: None)
     if not summary.rows or not read_back:
         return RESULTS.empty_table()
-    return read_results(checked.results_path, run=summary.run_id).sort_by("record_no")
+    return in_record_order([read_results(checked.results_path, run=summary.run_id)])
 
 
 def push_rows(

@@ -18,6 +18,7 @@ from publicsuffixlist import PublicSuffixList
 from target_amplemarket.leads.canonical import INVISIBLE, PLACEHOLDERS, complete
 from target_amplemarket.leads.email import ascii_host
 from target_amplemarket.leads.free_mail import FREE_MAIL_DOMAINS
+from target_amplemarket.storage.arrow import NO_TEXT
 
 # Registrable domains and hosts where a link leads to a page on somebody else's site. An address at one of them
 # (`@linkedin.com`) still names the employer, so they are refused for websites only.
@@ -45,7 +46,6 @@ _UNTIDY = r"^ | $|  |[^\P{Z} ]|[\p{Cc}\x{200B}\x{FEFF}]"
 _UNSAFE = re.compile(r"[\s\\\x00-\x1f\x7f-\x9f]")
 _MAX_HOST_CHARS = 253  # RFC 1035 2.3.4, without the dots at the ends
 _MAX_WEBSITE_CHARS = 4096
-_NULL = pa.nulls(1, pa.string())[0]  # `pa.scalar` would import pandas where it is installed
 
 
 def company_names(values: pa.StringArray) -> pa.StringArray:
@@ -101,13 +101,13 @@ def _tidied(values: pa.StringArray) -> pa.StringArray:
         collapsed = pc.utf8_trim_whitespace(pc.replace_substring_regex(visible, _SPACES, " "))
         values = pc.replace_with_mask(values, untidy, collapsed)
     absent = pc.is_in(pc.utf8_lower(values), pa.array(["", *sorted(PLACEHOLDERS)]))
-    return pc.if_else(absent, _NULL, values)
+    return pc.if_else(absent, NO_TEXT, values)
 
 
 def _website_hosts(websites: pa.StringArray) -> pa.StringArray:
     lower = pc.ascii_lower(pc.ascii_trim_whitespace(websites))
     plain = pc.struct_field(pc.extract_regex(lower, _WEBSITE), "host")
-    plain = pc.if_else(pc.less_equal(pc.binary_length(plain), _MAX_HOST_CHARS), plain, _NULL)
+    plain = pc.if_else(pc.less_equal(pc.binary_length(plain), _MAX_HOST_CHARS), plain, NO_TEXT)
     return complete(websites, plain, website_host).value
 
 

@@ -21,8 +21,8 @@ from target_amplemarket.leads.filter import Filter
 from target_amplemarket.leads.fingerprints import Identity, fingerprint_column
 from target_amplemarket.leads.index import FingerprintIndex
 from target_amplemarket.leads.keys import MISSING, Halves, Keys, Places, Values, keys_of
+from target_amplemarket.storage.arrow import NO_TEXT
 
-_NULL: Final = pa.nulls(1, pa.string())[0]  # `pa.scalar` would import pandas where it is installed
 _SMALLEST_FILTER: Final = 1 << 12
 _PLAIN: Final = r"^(?:[a-z0-9]+(?:-+[a-z0-9]+)*\.)+[a-z]{2,}$"
 _WWW: Final = r"^www\.(.+\..+)$"
@@ -43,7 +43,7 @@ def canonical_domains(texts: pa.StringArray) -> pa.StringArray:
         texts: Domains, hosts or addresses of websites, as somebody wrote them.
     """
     lower = pc.ascii_lower(pc.ascii_trim_whitespace(texts))
-    plain = pc.if_else(pc.match_substring_regex(lower, _PLAIN), lower, _NULL)
+    plain = pc.if_else(pc.match_substring_regex(lower, _PLAIN), lower, NO_TEXT)
     return pc.replace_substring_regex(complete(texts, plain, _host).value, _WWW, r"\1")
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from target_amplemarket.leads.canonical import INVISIBLE, CanonicalColumn, complete, is_placeholder
+from target_amplemarket.storage.arrow import NO_TEXT
 
 MAX_TEXT_CHARS = 4096  # with whatever stands around the address
 MAX_ADDRESS_CHARS = 254  # RFC 5321 4.5.3.1.3, RFC 3696 erratum 1690
@@ -91,7 +92,7 @@ def _plain_addresses(values: pa.StringArray) -> pa.StringArray:
     certain = pc.and_(pc.match_substring_regex(lower, _PLAIN), pc.less_equal(pc.binary_length(lower), _PLAIN_MAX_BYTES))
     certain = pc.and_not(certain, pc.match_substring_regex(lower, _PLAIN_SPECIAL_USE))
     certain = pc.and_not(certain, pc.is_in(lower, pa.array(sorted(PLACEHOLDER_ADDRESSES))))
-    return pc.if_else(certain, lower, pa.scalar(None, pa.string()))
+    return pc.if_else(certain, lower, NO_TEXT)
 
 
 def _unwrapped(text: str) -> str | EmailReason:

@@ -24,9 +24,9 @@ from target_amplemarket.leads.index import FingerprintIndex
 from target_amplemarket.leads.keys import MISSING, Values, keys_of
 from target_amplemarket.leads.linkedin import canonical_profile_urls
 from target_amplemarket.leads.tables import Reason, Status
+from target_amplemarket.storage.arrow import NO_TEXT, column_array
 
 _KEPT: Final = ("record_no", "record_key", "list_type", "record")
-_NULL: Final = pa.nulls(1, pa.string())[0]  # `pa.scalar` would import pandas where it is installed
 _SEPARATOR: Final = "\x1f"
 _MOST_HOSTS: Final = 1 << 18
 """Hosts whose verdict is remembered."""
@@ -196,12 +196,12 @@ class ExcludedPeople:
 
     def _fingerprints(self, identity: Identity, stream: str, leads: pa.Table) -> pa.FixedSizeBinaryArray:
         if identity is Identity.RECORD_KEY:
-            return record_key_fingerprints(stream, _array(leads, "record_key"), self._key)
-        return _array(leads, f"{identity.value.decode()}_fingerprint")
+            return record_key_fingerprints(stream, column_array(leads, "record_key"), self._key)
+        return column_array(leads, f"{identity.value.decode()}_fingerprint")
 
     def _at_domains(self, leads: pa.Table, name: str, verdicts: Mapping[Source, int]) -> Values:
         """The verdict on each lead by the domain of its e-mail or its company."""
-        found = self._domains.find(_array(leads, name), is_host=name == "company_domain")
+        found = self._domains.find(column_array(leads, name), is_host=name == "company_domain")
         return np.array([*(verdicts.get(source, _NOBODY) for source in Source), _NOBODY])[
             np.where(found == MISSING, -1, found)
         ]
@@ -231,9 +231,9 @@ def _nobody() -> pa.Table:
 def _rows(leads: pa.Table, verdicts: Values) -> pa.Table:
     is_forgotten = pa.array(verdicts == _FORGOTTEN)
     places = pa.array(verdicts)
-    columns = {name: _array(leads, name) for name in _KEPT}
+    columns = {name: column_array(leads, name) for name in _KEPT}
     for name in ("record_key", "record"):
-        columns[name] = pc.if_else(is_forgotten, _NULL, columns[name])
+        columns[name] = pc.if_else(is_forgotten, NO_TEXT, columns[name])
     columns |= {
         "status": pa.array([Status.EXCLUDED.value]).take(pa.array(np.zeros(len(verdicts), np.int64))),
         "reason": pa.array([verdict.reason.value for verdict in _VERDICTS]).take(places),
@@ -242,8 +242,3 @@ def _rows(leads: pa.Table, verdicts: Values) -> pa.Table:
         "winner_record_no": pa.nulls(len(verdicts), pa.int64()),
     }
     return pa.table(columns)
-
-
-def _array(table: pa.Table, name: str) -> pa.Array:
-    column = table.column(name)
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from target_amplemarket.leads.canonical import INVISIBLE, CanonicalColumn, complete, is_placeholder
+from target_amplemarket.storage.arrow import NO_TEXT
 
 PREFIX = "https://www.linkedin.com/in/"
 MAX_TEXT_CHARS = 4096
@@ -168,7 +169,6 @@ _PLAIN_SLUG = r"/in/(?P<slug>[a-z0-9_-]+)"
 _CANONICAL = rf"^{re.escape(PREFIX)}[_-]*[a-z0-9][a-z0-9_-]*$"  # what most sources hold
 _PLAIN_OPAQUE = rf"^{re.escape(PREFIX)}a[a-z][a-z0-9]aa"
 _PLACEHOLDER_URLS = pa.array([PREFIX + slug for slug in sorted(_PLACEHOLDER_SLUGS)])
-_NULL = pa.nulls(1, pa.string())[0]  # `pa.scalar` would import pandas where it is installed
 
 
 def _plain_urls(values: pa.StringArray) -> pa.StringArray:
@@ -182,13 +182,13 @@ def _plain_urls(values: pa.StringArray) -> pa.StringArray:
     )
     certain = pc.and_not(certain, pc.match_substring_regex(urls, _PLAIN_OPAQUE))
     certain = pc.and_not(certain, pc.is_in(urls, _PLACEHOLDER_URLS))
-    return pc.if_else(certain, urls, _NULL)
+    return pc.if_else(certain, urls, NO_TEXT)
 
 
 def _rewritten(lower: pa.StringArray) -> pa.StringArray:
     """Other plain forms as the canonical one, null where a text is none."""
     plain = pc.and_(pc.match_substring_regex(lower, _PLAIN), pc.less_equal(pc.binary_length(lower), MAX_TEXT_CHARS))
-    slug = pc.struct_field(pc.extract_regex(pc.if_else(plain, lower, _NULL), _PLAIN_SLUG), "slug")
+    slug = pc.struct_field(pc.extract_regex(pc.if_else(plain, lower, NO_TEXT), _PLAIN_SLUG), "slug")
     return pc.binary_join_element_wise(PREFIX, slug, "")
 
 

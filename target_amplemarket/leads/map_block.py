@@ -22,9 +22,9 @@ from target_amplemarket.leads.text import extra_column, key_column, text_column
 from target_amplemarket.singer.json_faults import RecordFault
 from target_amplemarket.singer.records import Path
 from target_amplemarket.singer.streams import RecordBlock
+from target_amplemarket.storage.arrow import NO_TEXT, column_array
 
 _SEPARATOR: Final = "\x1f"
-_NULL: Final = pa.nulls(1, pa.string())[0]  # `pa.scalar` would import pandas where it is installed
 _NONE: Final = "\x1e"
 """Neither stands in a value: canonical forms hold no control characters, JSON escapes them."""
 
@@ -97,7 +97,7 @@ def _first_usable(columns: Sequence[CanonicalColumn], empty: pa.StringArray) -> 
         return columns[0]
     value = _coalesced((column.value for column in columns), empty)
     reason = _coalesced((column.reason for column in columns), empty)
-    return CanonicalColumn(value, pc.if_else(pc.is_valid(value), _NULL, reason))
+    return CanonicalColumn(value, pc.if_else(pc.is_valid(value), NO_TEXT, reason))
 
 
 def _coalesced(columns: Iterable[pa.StringArray], empty: pa.StringArray) -> pa.StringArray:
@@ -119,7 +119,7 @@ def _lead_rows(
     return {
         "record_no": record_no,
         "record_key": record_key,
-        "owner": pc.if_else(pc.equal(owner, ""), _NULL, owner),
+        "owner": pc.if_else(pc.equal(owner, ""), NO_TEXT, owner),
         "list_type": routes.list_type,
         "linkedin_url": columns.linkedin.value,
         "email": columns.email.value,
@@ -135,12 +135,12 @@ def _lead_rows(
 
 def _fingerprinted(leads: pa.Table, key: bytes) -> pa.Table:
     leads = leads.combine_chunks()
-    linkedin, email = _column(leads, "linkedin_url"), _column(leads, "email")
+    linkedin, email = column_array(leads, "linkedin_url"), column_array(leads, "email")
     alone = pc.and_(pc.is_null(linkedin), pc.is_null(email))
     title_company = _title_company(leads, alone) if pc.any(alone).as_py() else _nulls(leads.num_rows)
     of_version = ["record_key", "linkedin_url", "email", "title", "company_name", "company_domain", "extra"]
     version = pc.binary_join_element_wise(
-        *(_column(leads, name) for name in of_version), _SEPARATOR, null_handling="replace", null_replacement=_NONE
+        *(column_array(leads, name) for name in of_version), _SEPARATOR, null_handling="replace", null_replacement=_NONE
     )
     made = {
         "linkedin_fingerprint": (linkedin, Identity.LINKEDIN),
@@ -155,14 +155,9 @@ def _fingerprinted(leads: pa.Table, key: bytes) -> pa.Table:
 
 def _title_company(leads: pa.Table, alone: pa.BooleanArray) -> pa.StringArray:
     """What identifies leads that have neither of the other identities."""
-    company = pc.coalesce(_column(leads, "company_domain"), pc.utf8_lower(_column(leads, "company_name")))
-    both = pc.binary_join_element_wise(pc.utf8_lower(_column(leads, "title")), company, _SEPARATOR)
-    return pc.utf8_normalize(pc.if_else(alone, both, _NULL), form="NFC")
-
-
-def _column(table: pa.Table, name: str) -> pa.Array:
-    column = table.column(name)
-    return column.chunk(0) if column.num_chunks == 1 else pa.array([], column.type)
+    company = pc.coalesce(column_array(leads, "company_domain"), pc.utf8_lower(column_array(leads, "company_name")))
+    both = pc.binary_join_element_wise(pc.utf8_lower(column_array(leads, "title")), company, _SEPARATOR)
+    return pc.utf8_normalize(pc.if_else(alone, both, NO_TEXT), form="NFC")
 
 
 def _rejection_rows(
@@ -175,7 +170,7 @@ def _rejection_rows(
         "record_key": record_key,
         "status": pc.if_else(filtered, Status.EXCLUDED.value, Status.REJECTED.value),
         "reason": pc.coalesce(fault_codes, routes.reason),
-        "field": pc.if_else(has_fault, _NULL, routes.field),
+        "field": pc.if_else(has_fault, NO_TEXT, routes.field),
         "detail": pc.coalesce(_fault_details(fault_codes), routes.detail),
         "winner_record_no": pa.nulls(len(record_no), pa.int64()),
     }

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from target_amplemarket.leads.index import FingerprintIndex
 from target_amplemarket.leads.keys import MISSING, Flags, Keys, Places, Values, keys_of, keys_of_bytes
+from target_amplemarket.storage.arrow import column_array
 
 
 class Known(IntEnum):
@@ -80,7 +81,7 @@ class People:
             StorageError: A scratch file cannot be read.
         """
         columns = self._columns(leads)
-        numbers = _array(leads, "record_no").to_numpy()
+        numbers = column_array(leads, "record_no").to_numpy()
         found = [column.spread(index.find(column.keys)) for column, index in zip(columns, self._indexes, strict=True)]
         is_new = _is_new(columns, found)
         verdicts = np.full(leads.num_rows, MISSING)
@@ -97,7 +98,7 @@ class People:
         return pa.array(verdicts, pa.int64(), mask=verdicts == MISSING)
 
     def _columns(self, table: pa.Table) -> list[_Column]:
-        arrays = [_array(table, name) for name in self._names]
+        arrays = [column_array(table, name) for name in self._names]
         is_given = [_is_valid(array) for array in arrays]
         is_alone = np.ones(table.num_rows, np.bool_)
         columns = []
@@ -254,11 +255,6 @@ def _joined(one: tuple[Keys, Values], other: tuple[Keys, Values]) -> tuple[Keys,
     (keys, values), (more_keys, more_values) = one, other
     high, low = np.concatenate([keys.high, more_keys.high]), np.concatenate([keys.low, more_keys.low])
     return Keys(high, low), np.concatenate([values, more_values])
-
-
-def _array(table: pa.Table, name: str) -> pa.Array:
-    column = table.column(name)
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _is_valid(array: pa.Array) -> Flags:

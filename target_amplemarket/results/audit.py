@@ -21,6 +21,7 @@ from target_amplemarket.results.chosen import Chosen
 from target_amplemarket.results.older_lists import OlderList
 from target_amplemarket.results.reader import ALL, chosen_tables
 from target_amplemarket.singer.messages import printable
+from target_amplemarket.storage.arrow import column_array
 
 _COLUMNS: Final = ("list_name", "list_type", "run_id", "stream", "record_no", "record_key")
 _MOST_SHOWN: Final = 20
@@ -90,13 +91,13 @@ def audit(path: Path | None, older: Sequence[OlderList], prices: Prices) -> Audi
     for table in _all_sends(path, older, names):
         count += table.num_rows
         for gathered, name in zip(seen, IDENTITY_COLUMNS, strict=True):
-            gathered.append(keys_of(_array(table, name).drop_null()).high.copy())
+            gathered.append(keys_of(column_array(table, name).drop_null()).high.copy())
     repeated = [_repeated(gathered) for gathered in seen]
     suspects = _Suspects()
     for table in _all_sends(path, older, names):
         may = np.zeros(table.num_rows, np.bool_)
         for halves, name in zip(repeated, IDENTITY_COLUMNS, strict=True):
-            column = _array(table, name)
+            column = column_array(table, name)
             may |= _is_valid(column) & np.isin(keys_of(column).high, halves)
         suspects.add(table.filter(pa.array(may)))
     people = suspects.people()
@@ -232,10 +233,6 @@ def _repeated(
 
 def _is_valid(column: pa.Array) -> Flags:
     return np.asarray(pc.is_valid(column).to_numpy(zero_copy_only=False), np.bool_)
-
-
-def _array(table: pa.Table, name: str) -> pa.FixedSizeBinaryArray:
-    return table.column(name).combine_chunks()
 
 
 def _place(send: Send) -> str:

@@ -39,7 +39,7 @@ from target_amplemarket.results.forgotten import TOMBSTONES, read_tombstones, wr
 from target_amplemarket.results.ledger import folder_key
 from target_amplemarket.results.reader import read_file
 from target_amplemarket.singer.records import json_text
-from target_amplemarket.storage.arrow import arrow_file
+from target_amplemarket.storage.arrow import arrow_file, column_array
 from target_amplemarket.storage.durable import Folder, System
 from target_amplemarket.storage.lock import locked
 
@@ -215,8 +215,10 @@ class _Forgetting:
         emails = {one for of_rows in prints for one in of_rows}
         profiles: dict[bytes, set[bytes]] = {email: set() for email in emails}
         for _, rows in self._tables():
-            is_candidate = pc.is_in(_array(rows, "email_fingerprint"), value_set=pa.array(sorted(emails), FINGERPRINT))
-            pairs = rows.filter(pc.and_(is_candidate, pc.is_valid(_array(rows, "linkedin_fingerprint"))))
+            is_candidate = pc.is_in(
+                column_array(rows, "email_fingerprint"), value_set=pa.array(sorted(emails), FINGERPRINT)
+            )
+            pairs = rows.filter(pc.and_(is_candidate, pc.is_valid(column_array(rows, "linkedin_fingerprint"))))
             columns = (pairs.column(name).to_pylist() for name in ("email_fingerprint", "linkedin_fingerprint"))
             for email, profile in zip(*columns, strict=True):
                 profiles[email].add(profile)
@@ -310,16 +312,16 @@ class _Forgetting:
             yield "", _rows_of(entry)
 
     def _is_theirs(self, run_id: str, rows: pa.Table) -> pa.BooleanArray:
-        email, profile = _array(rows, "email_fingerprint"), _array(rows, "linkedin_fingerprint")
+        email, profile = column_array(rows, "email_fingerprint"), column_array(rows, "linkedin_fingerprint")
         is_profile = self.marks.match(Identity.LINKEDIN, profile)
         is_shared = pc.is_in(email, value_set=pa.array(sorted(self.shared), FINGERPRINT))
         is_other = pc.and_(is_shared, pc.and_not(pc.is_valid(profile), is_profile))
         checks = [
             is_profile,
             pc.and_not(self.marks.match(Identity.EMAIL, email), is_other),
-            self.marks.match(Identity.TITLE_COMPANY, _array(rows, "title_company_fingerprint")),
+            self.marks.match(Identity.TITLE_COMPANY, column_array(rows, "title_company_fingerprint")),
             pc.is_in(
-                _array(rows, "winner_record_no"),
+                column_array(rows, "winner_record_no"),
                 value_set=pa.array(sorted(self.marks.rows.get(run_id, ())), pa.int64()),
             ),
         ]
@@ -330,12 +332,12 @@ class _Forgetting:
         return functools.reduce(pc.or_, checks)
 
     def _has_key(self, rows: pa.Table) -> pa.BooleanArray:
-        distinct = _array(rows, "record_key").dictionary_encode()
+        distinct = column_array(rows, "record_key").dictionary_encode()
         is_key = [_is_key(text, self.person.keys) for text in distinct.dictionary.to_pylist()]
         has_key = pc.fill_null(pa.array(is_key, pa.bool_()).take(distinct.indices), False)  # the fill value
         if self.person.stream is None:
             return has_key
-        return pc.and_(has_key, pc.equal(_array(rows, "stream").cast(pa.string()), self.person.stream))
+        return pc.and_(has_key, pc.equal(column_array(rows, "stream").cast(pa.string()), self.person.stream))
 
 
 def _is_key(record_key: str, keys: Iterable[str]) -> bool:
@@ -359,7 +361,7 @@ def _names_person(rows: pa.Table, columns: Sequence[str], person: Person) -> pa.
     """Rows that hold an e-mail or profile of the person in some text of their JSON columns."""
     found = pa.array([False] * rows.num_rows, pa.bool_())
     for name in columns if person.emails or person.profiles else ():
-        texts = _array(rows, name)
+        texts = column_array(rows, name)
         if texts.null_count < len(texts):
             is_there = [text is not None and _is_named(_decoded(text), person) for text in texts.to_pylist()]
             found = pc.or_(found, pa.array(is_there, pa.bool_()))
@@ -395,17 +397,19 @@ def _holds_profile(text: str, profile: str) -> bool:
 
 
 def _key_prints(rows: pa.Table, key: bytes) -> pa.FixedSizeBinaryArray:
-    return record_key_fingerprints(_array(rows, "stream").cast(pa.string()), _array(rows, "record_key"), key)
+    return record_key_fingerprints(
+        column_array(rows, "stream").cast(pa.string()), column_array(rows, "record_key"), key
+    )
 
 
 def _is_cleaned(rows: pa.Table) -> pa.BooleanArray:
-    return pc.fill_null(pc.equal(_array(rows, "detail"), DETAIL), False)  # the fill value
+    return pc.fill_null(pc.equal(column_array(rows, "detail"), DETAIL), False)  # the fill value
 
 
 def _rows_of(entry: OutboxEntry) -> pa.Table:
     """Leads of the outbox in those columns of result rows that are looked at."""
     leads, count = entry.leads, entry.leads.num_rows
-    columns = {name: _array(leads, name) for name in _LOOKED_AT if name in leads.column_names}
+    columns = {name: column_array(leads, name) for name in _LOOKED_AT if name in leads.column_names}
     columns["stream"] = pa.array([entry.intent.stream] * count, pa.string())
     columns |= {"list_id": pa.nulls(count, pa.string()), "winner_record_no": pa.nulls(count, pa.int64())}
     return pa.table([columns[name] for name in _LOOKED_AT], names=list(_LOOKED_AT))
@@ -430,7 +434,7 @@ def _count(chosen: pa.BooleanArray) -> int:
 
 def _replaced(rows: pa.Table, name: str, chosen: pa.BooleanArray, value: pa.Scalar) -> pa.Table:
     position = rows.schema.get_field_index(name)
-    column = _array(rows, name)
+    column = column_array(rows, name)
     if pa.types.is_dictionary(column.type):
         column = column.cast(pa.string())
         value = pa.scalar(value.as_py(), pa.string())
@@ -439,7 +443,3 @@ def _replaced(rows: pa.Table, name: str, chosen: pa.BooleanArray, value: pa.Scal
     if pa.types.is_dictionary(field_.type):
         replaced = replaced.dictionary_encode()
     return rows.set_column(position, field_, replaced.cast(field_.type))
-
-
-def _array(table: pa.Table, name: str) -> pa.Array:
-    return table.column(name).combine_chunks()

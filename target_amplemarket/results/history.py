@@ -14,6 +14,7 @@ from target_amplemarket.delivery.outbox import Outbox
 from target_amplemarket.errors import StorageError
 from target_amplemarket.results.replays import is_replay
 from target_amplemarket.results.state_log import STATES
+from target_amplemarket.results.summary import read_summary
 from target_amplemarket.results.swings import WHOLE, swings, usual_counts
 from target_amplemarket.storage.durable import Folder
 
@@ -81,10 +82,7 @@ def _read_runs(folder: Path, since: datetime = datetime.min) -> Iterator[PastRun
     for file in sorted((folder / "runs").glob("*.json")):
         if file.name < f"{since:%Y%m%d}":  # run ids begin with the date
             continue
-        try:
-            yield msgspec.json.decode(file.read_bytes(), type=PastRun)
-        except (OSError, msgspec.MsgspecError):
-            raise StorageError(f"{file} cannot be read: it is damaged or not a run summary") from None
+        yield read_summary(file, PastRun)
 
 
 def last_state(folder: Path) -> str | None:

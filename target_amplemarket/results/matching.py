@@ -22,6 +22,7 @@ from target_amplemarket.leads.company import company_names, titles, website_doma
 from target_amplemarket.leads.email import canonical_emails
 from target_amplemarket.leads.fingerprints import Identity, fingerprint_column
 from target_amplemarket.leads.linkedin import canonical_profile_urls
+from target_amplemarket.storage.arrow import column_array
 
 _SEPARATOR: Final = "\x1f"
 
@@ -61,7 +62,7 @@ def prints_of(entries: pa.Table, fingerprint_key: bytes) -> Prints:
     A lead without a domain is known by its company's name, and enrichment may add the domain: both are tried.
     """
     entries = entries.combine_chunks()
-    columns = {name: _array(entries, name) for name in entries.column_names}
+    columns = {name: column_array(entries, name) for name in entries.column_names}
     profile = pc.coalesce(*(canonical_profile_urls(columns[name]).value for name in ("linkedin_url", "linkedin")))
     title = pc.utf8_lower(titles(columns["title"]))
     companies = (website_domains(columns["company_domain"]), pc.utf8_lower(company_names(columns["company_name"])))
@@ -143,8 +144,3 @@ def _places(values: Sequence[Any]) -> dict[Any, list[int]]:  # Any: fingerprints
 
 def _title_company(title: pa.StringArray, company: pa.StringArray) -> pa.StringArray:
     return pc.utf8_normalize(pc.binary_join_element_wise(title, company, _SEPARATOR), form="NFC")
-
-
-def _array(table: pa.Table, name: str) -> pa.Array:
-    column = table.column(name)
-    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays([*column.chunks, pa.array([], column.type)])

@@ -16,7 +16,7 @@ from target_amplemarket.delivery.outbox import Outbox
 from target_amplemarket.errors import SettingsError, StorageError
 from target_amplemarket.results.reader import read_file
 from target_amplemarket.results.schema import RESULTS
-from target_amplemarket.storage.arrow import arrow_file
+from target_amplemarket.storage.arrow import NO_TEXT, arrow_file
 from target_amplemarket.storage.durable import Folder, System
 from target_amplemarket.storage.lock import locked
 
@@ -111,7 +111,7 @@ def _purge_file(folder: Folder, name: str, cutoff: datetime) -> int:
     if count:
         rows = read_file(folder.path / name)
         for column in PERSONAL:
-            kept = pc.if_else(chosen, pa.scalar(None, pa.string()), rows.column(column))
+            kept = pc.if_else(chosen, NO_TEXT, rows.column(column))
             rows = rows.set_column(RESULTS.get_field_index(column), RESULTS.field(column), kept)
         folder.write(name, arrow_file(rows))
     return count

@@ -14,6 +14,7 @@ from target_amplemarket.delivery.deliver import Delivery, Part, Planned
 from target_amplemarket.leads.tables import Reason, Status
 from target_amplemarket.results.schema import conform, in_record_order
 from target_amplemarket.services.protocol import Accepted, Refused, Unknown
+from target_amplemarket.storage.arrow import NO_TEXT, column_array
 
 _FINGERPRINTS: Final = (
     "linkedin_fingerprint",
@@ -49,9 +50,9 @@ class RowMaker:
             now: Wall clock, UTC.
         """
         count = rejections.num_rows
-        columns = {name: _array(rejections, name) for name in rejections.column_names}
+        columns = {name: column_array(rejections, name) for name in rejections.column_names}
         kept = pc.is_in(columns["status"], value_set=pa.array(sorted(_KEPT_RECORD[self.results_record]), pa.string()))
-        columns["record"] = pc.if_else(kept, columns["record"].cast(pa.string()), pa.scalar(None, pa.string()))
+        columns["record"] = pc.if_else(kept, columns["record"].cast(pa.string()), NO_TEXT)
         return conform(columns | self._common(stream, count, now) | {"attempt": _repeat(0, count)}, count)
 
     def of_delivery(self, delivery: Delivery, now: datetime) -> pa.Table:
@@ -63,7 +64,7 @@ class RowMaker:
     def _of_part(self, stream: str, part: Part, now: datetime) -> pa.Table:
         leads, lead_list = part.lead_list.leads, part.lead_list
         count = leads.num_rows
-        columns = {name: _array(leads, name) for name in ("record_no", "record_key", "list_type")}
+        columns = {name: column_array(leads, name) for name in ("record_no", "record_key", "list_type")}
         columns |= self._common(stream, count, now)
         columns |= {
             "list_name": _repeat(lead_list.name, count),
@@ -73,30 +74,30 @@ class RowMaker:
         match part.outcome:
             case Accepted(list_id=list_id):
                 status = Status.ACCEPTED
-                columns |= {name: _array(leads, name) for name in ("reason", "field", "detail", *_FINGERPRINTS)}
+                columns |= {name: column_array(leads, name) for name in ("reason", "field", "detail", *_FINGERPRINTS)}
                 columns |= {"list_id": _repeat(list_id, count), "list_position": pa.array(range(count), pa.int32())}
             case Planned():
                 status = Status.PLANNED
-                columns |= {name: _array(leads, name) for name in ("reason", "field", "detail")}
+                columns |= {name: column_array(leads, name) for name in ("reason", "field", "detail")}
                 columns["list_position"] = pa.array(range(count), pa.int32())
             case Refused():
                 status = Status.REJECTED
                 columns |= _refused(part.outcome, count)
             case Unknown() if part.is_assumed_sent:
                 status = Status.ACCEPTED
-                columns |= {name: _array(leads, name) for name in ("field", *_FINGERPRINTS)}
+                columns |= {name: column_array(leads, name) for name in ("field", *_FINGERPRINTS)}
                 columns["reason"] = _repeat(Reason.OUTCOME_UNKNOWN.value, count)
                 columns["detail"] = _repeat("its answer was lost; counted as sent by hand or by `on_unknown`", count)
             case Unknown(reason=reason):
                 status = Status.HELD
-                columns |= {name: _array(leads, name) for name in _FINGERPRINTS}
+                columns |= {name: column_array(leads, name) for name in _FINGERPRINTS}
                 columns["reason"] = _repeat(Reason.OUTCOME_UNKNOWN.value, count)
                 columns["detail"] = _repeat(_held_detail(reason), count)
             case _:
                 assert_never(part.outcome)
         columns["status"] = _repeat(status.value, count)
         if status in _KEPT_RECORD[self.results_record]:
-            columns["record"] = _array(leads, "record")
+            columns["record"] = column_array(leads, "record")
         return conform(columns, count)
 
     def _common(self, stream: str, count: int, now: datetime) -> dict[str, pa.Array]:
@@ -128,7 +129,3 @@ def _repeat(value: object, count: int) -> pa.Array:
     if isinstance(value, str):
         return pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), [value])
     return pa.repeat(pa.scalar(value), count) if value is not None else pa.nulls(count)
-
-
-def _array(table: pa.Table, name: str) -> pa.Array:
-    return table.column(name).combine_chunks()

@@ -10,7 +10,9 @@ from typing import Final
 import msgspec
 
 from target_amplemarket.config import LEAD_FIELDS
+from target_amplemarket.errors import StorageError
 from target_amplemarket.results.replays import is_replay
+from target_amplemarket.results.summary import read_summary
 
 _FIELD: Final = re.compile(rf"(?:^|, )({'|'.join(LEAD_FIELDS)}) ← ")
 _NONE: Final = "(none)"
@@ -49,8 +51,8 @@ def is_dry(path: Path, run_id: str) -> bool:
 
 def _facts(path: Path, run_id: str) -> _Facts:
     try:
-        return msgspec.json.decode((path / "runs" / f"{run_id}.json").read_bytes(), type=_Facts)
-    except (OSError, msgspec.MsgspecError):
+        return read_summary(path / "runs" / f"{run_id}.json", _Facts)
+    except StorageError:
         return _Facts()
 
 

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 
 from target_amplemarket.errors import StorageError
 from target_amplemarket.leads.tables import Status
-from target_amplemarket.results.reader import ALL, LAST, read_file, run_files, run_ids
+from target_amplemarket.results.reader import ALL, read_file, run_files, runs_named
+from target_amplemarket.storage.arrow import NO_TEXT
 
 _COLUMNS: Final = ["stream", "status", "list_name", "list_id", "recorded_at"]
 _LEAD_COLUMNS: Final = [
@@ -57,13 +58,7 @@ def sent_lists(path: Path, run: str = ALL) -> list[SentList]:
     Raises:
         StorageError: A file cannot be read, or there is no such run.
     """
-    if not path.is_dir():
-        raise StorageError(f"there is no results folder {path}")
-    found = run_ids(path)
-    if run not in {LAST, ALL, *found}:
-        raise StorageError(f"there is no run {run} in {path}")
-    chosen = found if run == ALL else found[-1:] if run == LAST else [run]
-    return [lead_list for run_id in chosen for lead_list in _lists_of_run(path, run_id)]
+    return [lead_list for run_id in runs_named(path, run) for lead_list in _lists_of_run(path, run_id)]
 
 
 def lead_rows(path: Path, lead_list: SentList) -> pa.Table:
@@ -115,7 +110,7 @@ def _of_each_file(path: Path, run_id: str, read: Callable[[Path], _T]) -> list[_
 def _listed_ids(rows: pa.Table) -> pa.ChunkedArray:
     """Ids of the lists that leads are in; null for everything that is no accepted row."""
     is_accepted = pc.equal(rows.column("status").cast(pa.string()), Status.ACCEPTED.value)
-    return pc.if_else(is_accepted, rows.column("list_id").cast(pa.string()), pa.nulls(1, pa.string())[0])
+    return pc.if_else(is_accepted, rows.column("list_id").cast(pa.string()), NO_TEXT)
 
 
 def _lists_in(file: Path, run_id: str) -> Iterator[SentList]:

@@ -7,14 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
+from target_amplemarket.errors import StorageError
 from target_amplemarket.leads.tables import Status
 from target_amplemarket.results.books import Books
 from target_amplemarket.storage.durable import Folder
 
+_Told = TypeVar("_Told", bound=msgspec.Struct)
 _MOST_LISTS_SHOWN: Final = 10
 _WITHOUT_ID: Final = {
     Status.ACCEPTED: "counted as sent: nobody can tell whether it arrived",
@@ -120,6 +122,22 @@ def summarise(
         quote=quote,
         ceilings=ceilings or {},
     )
+
+
+def read_summary(file: Path, kind: type[_Told]) -> _Told:
+    """What a summary file tells of its run, as far as a reader asks for it.
+
+    Args:
+        file: `runs/<run_id>.json`.
+        kind: A Struct with the members that are asked for.
+
+    Raises:
+        StorageError: It cannot be read, or is damaged.
+    """
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError):
+        raise StorageError(f"{file} cannot be read: it is damaged or not a run summary") from None
 
 
 def write_summary(folder: Folder, summary: RunSummary) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Final
 
 import msgspec
 
-from target_amplemarket.errors import GuardStop, StorageError
+from target_amplemarket.errors import GuardStop
 from target_amplemarket.results.replays import is_replay
+from target_amplemarket.results.summary import read_summary
 from target_amplemarket.singer.messages import printable
 
 RUNS_COMPARED: Final = 10
@@ -75,7 +77,7 @@ def usual_counts(folder: Path, *, before: str | None = None) -> dict[str, float]
     files = sorted(file for file in (folder / "runs").glob("*.json") if before is None or file.stem < before)
     runs = []
     for file in files[: -_FILES_READ - 1 : -1]:
-        run = _read(file)
+        run = read_summary(file, _Run)
         if run.exit_code in WHOLE and run.streams and not is_replay(folder, file.stem):
             runs.append(run)
         if len(runs) == RUNS_COMPARED:
@@ -85,13 +87,6 @@ def usual_counts(folder: Path, *, before: str | None = None) -> dict[str, float]
     names = {name for run in runs for name in run.streams}
     counts = {name: median(run.streams.get(name, _Stream()).records for run in runs) for name in names}
     return {name: count for name, count in counts.items() if count}
-
-
-def _read(file: Path) -> _Run:
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=_Run)
-    except (OSError, msgspec.MsgspecError):
-        raise StorageError(f"{file} cannot be read: it is damaged or not a run summary") from None
 
 
 def swings(usual: Mapping[str, float], records: Mapping[str, int]) -> list[Swing]:
@@ -144,17 +139,16 @@ class SwingGuard:
             )
 
     def _past(self, records: Mapping[str, int]) -> Iterator[Swing]:
-        if self.max_percent is not None:
-            for name, usual in self.usual.items():
-                swing = Swing(name, records.get(name, 0), usual)
-                if swing.percent > self.max_percent:
-                    yield swing
+        yield from (swing for swing in self._swings(records) if swing.percent > self._most)
         if self._is_whole:
             yield from self._small(records)
 
     def _small(self, records: Mapping[str, int]) -> Iterator[Swing]:
-        if self.max_percent is not None:
-            for name, usual in self.usual.items():
-                swing = Swing(name, records.get(name, 0), usual)
-                if -swing.percent > self.max_percent:
-                    yield swing
+        return (swing for swing in self._swings(records) if -swing.percent > self._most)
+
+    @property
+    def _most(self) -> float:
+        return math.inf if self.max_percent is None else self.max_percent
+
+    def _swings(self, records: Mapping[str, int]) -> Iterator[Swing]:
+        return (Swing(name, records.get(name, 0), usual) for name, usual in self.usual.items())

@@ -16,9 +16,10 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from target_amplemarket.storage.arrow import NO_TEXT
+
 _HARMLESS: Final = bytes(set(range(256)) - set(range(32)) - set(b'"\\'))
 _NEEDS_ESCAPE: Final = r'["\\\x00-\x1f]'
-_NO_TEXT: Final = pa.nulls(1, pa.string())[0]
 _UTC: Final = frozenset({"UTC", "Etc/UTC", "GMT", "Z", "+00:00"})
 _BINARY: Final = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
 _DECODE: Final = msgspec.json.Decoder().decode
@@ -135,7 +136,7 @@ def _has_escapes(text: pa.StringArray) -> bool:
 
 def _float_texts(array: pa.Array) -> pa.StringArray:
     doubles = array.cast(pa.float64())
-    text = pc.if_else(pc.is_finite(doubles), doubles.cast(pa.string()), _NO_TEXT)
+    text = pc.if_else(pc.is_finite(doubles), doubles.cast(pa.string()), NO_TEXT)
     is_whole = pc.invert(pc.match_substring_regex(text, "[.e]"))
     return pc.if_else(is_whole, pc.binary_join_element_wise(text, ".0", ""), text)
 
@@ -156,7 +157,7 @@ def _date_texts(array: pa.Array) -> pa.StringArray:
         if pc.all(is_whole).as_py() is False:
             text = pc.if_else(is_whole, text, micros.cast(pa.string()))
     text = pc.replace_substring(text, " ", "T", max_replacements=1)
-    text = pc.if_else(pc.starts_with(text, "<"), _NO_TEXT, text)  # what Arrow writes of years that no calendar has
+    text = pc.if_else(pc.starts_with(text, "<"), NO_TEXT, text)  # what Arrow writes of years that no calendar has
     return _in_quotes(text, "" if zone is None else "+00:00")
 
 
@@ -188,7 +189,7 @@ def _text_of(content: bytes) -> str:
 def _struct_texts(array: pa.StructArray) -> pa.StringArray:
     names = [array.type.field(index).name for index in range(array.type.num_fields)]
     texts = json_objects(names, [pc.struct_field(array, [index]) for index in range(len(names))], len(array))
-    return pc.if_else(pc.is_valid(array), texts, _NO_TEXT)
+    return pc.if_else(pc.is_valid(array), texts, NO_TEXT)
 
 
 def _map_texts(array: pa.MapArray) -> pa.StringArray:

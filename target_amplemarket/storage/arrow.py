@@ -15,6 +15,16 @@ _CHECKSUM_KEY: Final = b"sha256"
 _BLANK: Final = b"0" * 64
 
 
+NO_TEXT: Final = pa.nulls(1, pa.string())[0]
+"""The null of a text column; `pa.scalar` would import pandas where it is installed."""
+
+
+def column_array(table: pa.Table, name: str) -> pa.Array:
+    """A column in one piece; not copied where it is one already."""
+    column = table.column(name)
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
 def arrow_file(table: pa.Table) -> bytes:
     """A table in Arrow IPC file format, compressed with zstd, readable by anything that reads Arrow files.
 

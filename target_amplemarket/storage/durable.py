@@ -136,12 +136,20 @@ class Folder:
             self._system.close(descriptor)
 
     def _sync_folder(self, path: Path) -> None:
-        """Make a folder's entries survive power loss."""
-        descriptor = self._system.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            self._system.fsync(descriptor)
-        finally:
-            self._system.close(descriptor)
+        sync_folder(path, self._system)
+
+
+def sync_folder(path: Path, system: System = os) -> None:
+    """Make a folder's entries survive power loss.
+
+    Raises:
+        OSError: They may not.
+    """
+    descriptor = system.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        system.fsync(descriptor)
+    finally:
+        system.close(descriptor)
 
 
 def _refuse_foreign(path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from target_amplemarket.errors import StorageError
-from target_amplemarket.storage.durable import FILE_MODE, TEMPORARY_SUFFIX
+from target_amplemarket.storage.durable import FILE_MODE, TEMPORARY_SUFFIX, sync_folder
 
 
 @contextlib.contextmanager
@@ -34,7 +34,7 @@ def out_file(path: Path) -> Iterator[BinaryIO]:
                 file.flush()
                 os.fsync(raw.fileno())
             temporary.replace(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise StorageError(f"{path} cannot be written: {reason}; choose another file, or free the disk") from None
@@ -48,11 +48,3 @@ def _removed_unless_renamed(temporary: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

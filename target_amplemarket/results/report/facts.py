@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from target_amplemarket.errors import StorageError
 from target_amplemarket.results.reader import LAST, run_ids, run_tables
+from target_amplemarket.results.summary import read_summary
 
 STATUSES: Final = ("accepted", "planned", "duplicate", "excluded", "rejected", "held")
 MOST_MOMENTS: Final = 24
@@ -109,10 +110,7 @@ def find_run(folder: Path, run: str) -> ReportedRun:
     wanted = max(files, default=run) if run == LAST else run
     if wanted not in files:
         raise StorageError(f"there is no run {run} in {folder}; `status` shows those there are")
-    try:
-        return msgspec.json.decode(files[wanted].read_bytes(), type=ReportedRun)
-    except (OSError, msgspec.MsgspecError):
-        raise StorageError(f"{files[wanted]} cannot be read: it is damaged or not a run summary") from None
+    return read_summary(files[wanted], ReportedRun)
 
 
 def timeline(folder: Path, run: ReportedRun) -> Timeline:
