@@ -34,6 +34,10 @@ os.execv(sys.argv[3], sys.argv[3:])
 """It expects its pipes as 3 and 4."""
 
 
+class Navigated(Exception):
+    """The page went elsewhere while it was asked something."""
+
+
 class Chromium:
     """A running browser."""
 
@@ -59,6 +63,8 @@ class Chromium:
             rest = rest[os.write(self._write, rest) :]
         while (answer := self._next()).get("id") != self._number:
             self.events.append(answer)
+        if "error" in answer and "navigated" in answer["error"]["message"]:
+            raise Navigated(method)
         assert "error" not in answer, f"{method}: {answer.get('error')}"
         return answer["result"]
 
@@ -148,8 +154,15 @@ class Page:
         return answer["result"].get("value")
 
     def has_come(self, expression: str) -> None:
-        """Wait until an expression is true."""
-        self.until(lambda: self.ask(f"(() => {{ try {{ return {expression}; }} catch {{ return false; }} }})()"))
+        """Wait until an expression is true, on whichever page is there by then."""
+
+        def is_true() -> bool:
+            try:
+                return bool(self.ask(f"(() => {{ try {{ return {expression}; }} catch {{ return false; }} }})()"))
+            except Navigated:
+                return False
+
+        self.until(is_true)
 
     def press(self, key: str) -> None:
         """Press a key, as `Tab` or `Enter`."""
