@@ -7,6 +7,7 @@ READY := $(VENV)/ready
 MELTANO := $(VENV)/meltano/ready
 LOADERS := $(VENV)/target-jsonl/ready $(VENV)/target-postgres/ready
 PEERS := $(foreach name,singer-sdk dlt target-jsonl plot,$(VENV)/bench-$(name)/ready)
+OWN := $(VENV)/bench-own/ready
 JOBS ?= 4
 
 .DEFAULT_GOAL := help
@@ -36,14 +37,20 @@ $(LOADERS): $(READY)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(PACKAGE)
 	touch $@
 
+# The target as its users install it: without the extras, which bring pandas into the process wherever Arrow finds it.
+$(OWN): $(READY)
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	touch $@
+
 # What the target is measured beside, and what draws the plot: each in an environment of its own.
 $(PEERS): $(VENV)/bench-%/ready: benchmarks/requirements-%.txt $(READY)
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
 
-demo: $(READY) ## Send a made-up CRM export through a real tap into the sandbox
-	$(BIN)/target-amplemarket demo --folder demo
+demo: $(READY) ## Send a made-up CRM export through a real tap into the sandbox; SERVICE=lance
+	$(BIN)/target-amplemarket demo --folder demo --service $(or $(SERVICE),amplemarket)
 
 test: $(READY) $(MELTANO) $(LOADERS) ## All tests
 	$(BIN)/python -m pytest -n $(JOBS)
@@ -52,7 +59,7 @@ crash: $(READY) $(MELTANO) ## The whole proof of delivery: every kill, fault and
 	CRASH=all $(BIN)/python -m pytest -n $(JOBS) tests/crash tests/test_power_cut.py tests/test_protocol_machine.py tests/e2e/test_meltano_kills.py
 	$(BIN)/python -m tests.planted
 
-bench: $(READY) $(PEERS) ## CPU, memory and requests beside a floor and peers; LONG=1 goes to 10 million
+bench: $(READY) $(OWN) $(PEERS) ## CPU, memory and requests beside a floor and peers; LONG=1 goes to 10 million
 	$(BIN)/python -m benchmarks $(if $(LONG),--long)
 
 fuzz: $(READY) ## Search for inputs that break the readers; FUZZ_SECONDS=600

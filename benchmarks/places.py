@@ -15,6 +15,9 @@ REQUIREMENTS: Final = HERE
 
 
 def python_of(environment: str | None = None) -> Path:
-    """The interpreter of the project, or of one of the benchmark's own environments (`singer-sdk`, `dlt`, ...)."""
+    """The interpreter of the project, or of one of the benchmark's own environments (`own`, `singer-sdk`, `dlt`, ...).
+
+    `own` holds the target as its users install it, without the extras.
+    """
     folder = ROOT / ".venv" if environment is None else ROOT / ".venv" / f"bench-{environment}"
     return folder / "bin" / "python"

@@ -96,7 +96,7 @@ def write_settings(bench: Bench, folder: Path, changes: Mapping[str, object] | N
 
 def target_command(*words: str | Path) -> list[str | Path]:
     """Our console command."""
-    return [python_of(), "-m", "target_amplemarket", *words]
+    return [python_of("own"), "-m", "target_amplemarket", *words]
 
 
 @dataclass(frozen=True, slots=True)

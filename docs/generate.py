@@ -28,6 +28,7 @@ PAGES = (
     "docs/reference/results.md",
     "docs/reference/sandbox.md",
     "docs/reference/field-mapping.md",
+    "docs/explanation/services.md",
     "meltano.yml",
 )
 _PART = re.compile(
@@ -42,10 +43,21 @@ def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def settings_table() -> str:
-    """Every setting: name, default, meaning."""
+    """Every setting that is not one service's own: name, default, meaning."""
+    return _settings_table(lambda name: not name.startswith("lance_"))
+
+
+def lance_table() -> str:
+    """The settings that only Lance has."""
+    return _settings_table(lambda name: name.startswith("lance_"))
+
+
+def _settings_table(is_chosen: Callable[[str], bool]) -> str:
     rows = []
     for declared in declared_settings():
-        default = "required" if "default" not in declared.metadata else f"`{_shown(declared.metadata['default'])}`"
+        if not is_chosen(declared.name):
+            continue
+        default = f"`{_shown(declared.metadata['default'])}`" if declared.metadata["default"] != "" else ""
         secret = " (secret)" if declared.metadata["secret"] else ""
         rows.append((f"`{declared.name}`{secret}", default, declared.metadata["description"] + _bounds(declared)))
     return _table(("setting", "default", "meaning"), rows)
@@ -120,6 +132,7 @@ def meltano_settings() -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings_table,
+    "lance-settings": lance_table,
     "exit-codes": exit_table,
     "results": results_table,
     "enriched": enriched_table,

@@ -17,15 +17,15 @@ from typing import Final
 import msgspec
 
 from target_amplemarket.clock import Clock, SystemClock
-from target_amplemarket.config import Settings
+from target_amplemarket.config import KEY_SETTINGS, Settings
 from target_amplemarket.delivery.limiter import Limiter
 from target_amplemarket.delivery.outbox import Outbox
 from target_amplemarket.errors import (
-    AmplemarketError,
     ApiUnreachable,
     RefusedByApi,
     SettingsError,
     StorageError,
+    TargetError,
 )
 from target_amplemarket.leads.exclusions import ExcludedPeople
 from target_amplemarket.leads.suppression import take_suppression_file
@@ -33,15 +33,15 @@ from target_amplemarket.lists.credits import prices_of
 from target_amplemarket.results.account import check_account, is_remembered
 from target_amplemarket.results.ledger import folder_key
 from target_amplemarket.results.reader import run_ids
-from target_amplemarket.services import SERVICES
-from target_amplemarket.services.amplemarket import BASE_URL
+from target_amplemarket.services import calls, intake_of, open_service
 from target_amplemarket.services.protocol import Account, Service
 from target_amplemarket.services.reachability import why_unreachable
 from target_amplemarket.storage.durable import Folder
 from target_amplemarket.storage.lock import locked
 
-REQUESTS_PER_MINUTE: Final = 500
-"""Documented, for all endpoints together (docs.amplemarket.com/api-reference/introduction, June 2026)."""
+REQUESTS_PER_MINUTE: Final = {"amplemarket": 500}
+"""Documented, for all endpoints together (docs.amplemarket.com/api-reference/introduction, June 2026); Lance's pages
+name no limit."""
 
 LEAST_FREE_BYTES: Final = 64 * 1024**2
 LITTLE_FREE_BYTES: Final = 1024**3
@@ -98,12 +98,14 @@ def examine(settings: Settings, surroundings: Surroundings | None = None) -> Ite
         Findings as they are made, settings first, then the folder, then the API.
     """
     given = surroundings or Surroundings(SystemClock())
-    yield from _of_settings(settings)
+    of_settings = list(_of_settings(settings))
+    yield from of_settings
     yield from _of_folder(settings, given)
-    yield from _of_api(settings, given)
+    if of_settings[0].level is not Level.FAILED:  # else no service can be opened, for the same reason
+        yield from _of_api(settings, given)
 
 
-def failed(error: AmplemarketError, subject: str) -> Finding:
+def failed(error: TargetError, subject: str) -> Finding:
     """What would stop a run."""
     return Finding(subject, Level.FAILED, str(error), error.exit_code)
 
@@ -123,13 +125,18 @@ def findings_json(findings: list[Finding]) -> str:
 
 
 def _of_settings(settings: Settings) -> Iterator[Finding]:
-    yield Finding("settings", Level.OK, "complete and within their bounds")
+    try:
+        intake_of(settings)
+        yield Finding("settings", Level.OK, "complete and within their bounds")
+    except SettingsError as error:
+        yield failed(error, "settings")
+    most_requests = REQUESTS_PER_MINUTE.get(settings.service, settings.requests_per_minute)
     warnings = [
         (settings.dry_run, "dry_run", "is on: runs plan and send nothing; take it out to send"),
         (
-            settings.requests_per_minute > REQUESTS_PER_MINUTE,
+            settings.requests_per_minute > most_requests,
             "requests_per_minute",
-            f"is {settings.requests_per_minute:,}, and the API documents {REQUESTS_PER_MINUTE} for all calls together: "
+            f"is {settings.requests_per_minute:,}, and the API documents {most_requests} for all calls together: "
             "more are refused with 429 and slow the run down; 450 leaves room",
         ),
         (
@@ -142,6 +149,12 @@ def _of_settings(settings: Settings) -> Iterator[Finding]:
             settings.on_unknown == "resend",
             "on_unknown",
             "is `resend`: a list whose answer was lost may be sent twice; `hold` never does",
+        ),
+        (
+            settings.service == "lance" and settings.lance_find_people != "off",
+            "lance_find_people",
+            f"is `{settings.lance_find_people}`: whether Lance charges for such searches is not documented; send a few "
+            "records first (`max_records_per_run`) and look at the account's balance",
         ),
     ]
     yield from (Finding(name, Level.WARNING, f"`{name}` {text}") for is_so, name, text in warnings if is_so)
@@ -205,7 +218,7 @@ def _of_folder(settings: Settings, given: Surroundings) -> Iterator[Finding]:
             if folder.read("key") is not None or run_ids(path):
                 folder_key(folder)
         yield Finding("results folder", Level.OK, f"{path.absolute()} can be locked and written")
-    except AmplemarketError as error:
+    except TargetError as error:
         yield failed(error, "results folder")
         return
     if (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
@@ -268,8 +281,8 @@ def _of_api(settings: Settings, given: Surroundings) -> Iterator[Finding]:
     stop = threading.Event()
     limiter = Limiter(settings.requests_per_minute, given.clock, stop)
     try:
-        service = given.service or SERVICES[settings.service](
-            settings, given.clock, limiter.acquire, limiter.slow_down, stop
+        service = given.service or open_service(
+            settings, calls.Surroundings(given.clock, limiter.acquire, limiter.slow_down, stop)
         )
     except SettingsError as error:
         yield failed(error, "API")
@@ -278,18 +291,23 @@ def _of_api(settings: Settings, given: Surroundings) -> Iterator[Finding]:
         try:
             account = service.account()
         except ApiUnreachable as error:
-            why = why_unreachable(settings.base_url or BASE_URL, settings.proxy)
+            why = why_unreachable(service.base_url, settings.proxy)
             yield Finding("API", Level.FAILED, f"{why} ({error})" if why else str(error), error.exit_code)
             return
         except RefusedByApi as error:
-            yield Finding("API", Level.OK, f"{settings.base_url or BASE_URL} answers")
+            yield Finding("API", Level.OK, f"{service.base_url} answers")
             yield failed(error, "key")
             return
-        yield Finding("API", Level.OK, f"{settings.base_url or BASE_URL} answers")
-        yield Finding("key", Level.OK, f"accepted, for the account {account.name or 'without a name'}")
+        yield Finding("API", Level.OK, f"{service.base_url} answers")
+        whose = account.name or account.account_id or "without a name"
+        yield Finding("key", Level.OK, f"{_source_of_key(settings)} is accepted, for the account {whose}")
         yield _of_account(settings, account)
         yield _of_owner(settings, service)
         yield _of_exclusions(settings, service)
+
+
+def _source_of_key(settings: Settings) -> str:
+    return next((f"that of `{name}`" for name in KEY_SETTINGS[1:] if getattr(settings, name)), "`api_key`")
 
 
 def _of_account(settings: Settings, account: Account) -> Finding:
@@ -298,15 +316,18 @@ def _of_account(settings: Settings, account: Account) -> Finding:
         if path.is_dir() and is_remembered(path):
             check_account(Folder(path), settings.service, account)
             return Finding("account", Level.OK, "is the one that the results folder belongs to")
-    except AmplemarketError as error:
+    except TargetError as error:
         return failed(error, "account")
     return Finding("account", Level.OK, "the results folder belongs to none yet; the first run that asks settles it")
 
 
 def _of_owner(settings: Settings, service: Service) -> Finding:
+    if not service.has_owners:
+        text = "lists belong to the user of the key, who makes them; `owner` is not used"
+        return Finding("owner", Level.OK, text)
     try:
         owners = service.owners()
-    except AmplemarketError as error:
+    except TargetError as error:
         return failed(error, "owner")
     if settings.owner.lower() in owners:
         return Finding("owner", Level.OK, f"`owner` is one of {len(owners):,} users who can own lists")
@@ -315,6 +336,9 @@ def _of_owner(settings: Settings, service: Service) -> Finding:
 
 
 def _of_exclusions(settings: Settings, service: Service) -> Finding:
+    if not service.has_exclusions:
+        text = "the API has no lists of people who are not to be contacted; name yours in `suppression_file`"
+        return Finding("exclusions", Level.OK, text)
     if settings.exclusions == "off":
         text = "`exclusions` is `off`: people on the account's exclusion lists are sent all the same"
         return Finding("exclusions", Level.WARNING, text)

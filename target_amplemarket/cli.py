@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 import click
 from singer_sdk.plugin_base import _ConfigInput
 
-from target_amplemarket.config import Settings
-from target_amplemarket.errors import AmplemarketError, GuardStop, ListsHeld, SettingsError, StorageError
+from target_amplemarket.config import SERVICES, Settings
+from target_amplemarket.errors import GuardStop, ListsHeld, SettingsError, StorageError, TargetError
 from target_amplemarket.target import TargetAmplemarket
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class _Cli(click.Group):
     def invoke(self, ctx: click.Context) -> Any:  # click's own signature
         try:
             return super().invoke(ctx)
-        except AmplemarketError as error:
+        except TargetError as error:
             click.echo(f"{TargetAmplemarket.name}: {error}", err=True)
             sys.exit(error.exit_code)
 
@@ -287,9 +287,11 @@ def explain(
 
 def _mapping_rules(config: _ConfigInput) -> dict[str, Any]:
     """What the settings say of mapping."""
+    from target_amplemarket.services import intake_of
+
     settings = _settings_without_account(config)
     return {
-        "list_type": settings.list_type, "company_needs": settings.company_needs, "extra_fields": settings.extra_fields,
+        "intake": intake_of(settings), "extra_fields": settings.extra_fields,
         "by_version": settings.load_method == "append-only", "field_mapping": settings.field_mapping,
         "settings": settings,
     }  # fmt: skip
@@ -316,12 +318,13 @@ def audit(results_path: Path | None, config: _ConfigInput, csv_files: tuple[Path
     from target_amplemarket.lists.credits import prices_of
     from target_amplemarket.results import audit as audits
     from target_amplemarket.results.ledger import compared_key
-    from target_amplemarket.results.older_lists import OlderList
+    from target_amplemarket.results.older_lists import OlderList, comparable
+    from target_amplemarket.services import intake_of
 
     settings, folder = _settings_without_account(config), _folder(results_path, config)
     if not folder.is_dir() and (results_path is not None or not csv_files):
         raise StorageError(f"there is no results folder {folder}; name one, or exports with `--csv`")
-    rules = Rules("auto", "either", keep_records=False, fingerprint_key=compared_key(folder))
+    rules = Rules(comparable(intake_of(settings)), keep_records=False, fingerprint_key=compared_key(folder))
     prices = prices_of(dataclasses.replace(settings, enrich=True, validate_email=True, reveal_phone_numbers=True))
     older = [OlderList(path, rules) for path in csv_files]
     found = audits.audit(folder if folder.is_dir() else None, older, prices)
@@ -477,7 +480,9 @@ def forget(
     click.echo(f"{done.removed_files:,} reports and read-back lists removed")
     click.echo(f"{done.tombstones:,} fingerprints added: the person is blocked by them")
     if done.is_shared:
-        click.echo("an e-mail stood with several LinkedIn profiles: of these, only those that you named are forgotten")
+        click.echo(
+            "an e-mail stood with several LinkedIn profiles or ids: of these, only those that you named are forgotten"
+        )
 
 
 @click.command()
@@ -765,9 +770,13 @@ def _show_status(found: FolderStatus) -> None:
     help="Where export, tap, settings and results go.",
 )  # fmt: skip
 @click.option("--records", "record_count", type=click.IntRange(100), default=27_000, show_default=True)
+@click.option(
+    "--service", type=click.Choice(list(SERVICES)), default="amplemarket", show_default=True,
+    help="Which API the leads go to.",
+)  # fmt: skip
 @click.option("--tap", type=click.Path(dir_okay=False, path_type=Path), help="A tap-jsonl 0.3 to use; else installed.")
 @click.option("--stay", is_flag=True, help="Keep the sandbox open afterwards, to look at the lists in a browser.")
-def demo(folder: Path, record_count: int, tap: Path | None, *, stay: bool) -> None:
+def demo(folder: Path, record_count: int, service: str, tap: Path | None, *, stay: bool) -> None:
     """Send a made-up CRM export through a real tap into the sandbox, and show what came of it."""
     from rich.console import Console
 
@@ -776,7 +785,7 @@ def demo(folder: Path, record_count: int, tap: Path | None, *, stay: bool) -> No
     console = Console(highlight=False, soft_wrap=True)
     with _running_sandbox(users=demo_users()) as running:
         console.print(f"sandbox: {running.url} (answers like the API; no key, no credits, nothing leaves this machine)")
-        runs = run_demo(folder, record_count=record_count, sandbox=running, say=console.print, tap=tap)
+        runs = run_demo(folder, record_count=record_count, sandbox=running, say=console.print, service=service, tap=tap)
         disagreements = 0
         for done in runs:
             disagreements += done.disagreements
@@ -787,7 +796,7 @@ def demo(folder: Path, record_count: int, tap: Path | None, *, stay: bool) -> No
             console.print(f"lists: {running.url} (Ctrl-C ends)")
             click.pause(info="")
     if disagreements:
-        raise AmplemarketError(f"{disagreements:,} leads differ between the sandbox's commit log and the results")
+        raise TargetError(f"{disagreements:,} leads differ between the sandbox's commit log and the results")
 
 
 def _show_run(console: Console, done: DemoRun) -> None:

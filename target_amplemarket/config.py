@@ -16,8 +16,13 @@ from jsonschema import Draft202012Validator
 
 from target_amplemarket.errors import SettingsError
 
-LEAD_FIELDS: Final = ("linkedin_url", "email", "title", "company_name", "company_domain")
+LEAD_FIELDS: Final = (
+    "linkedin_url", "email", "title", "company_name", "company_domain", "first_name", "last_name", "person_id",
+    "company_id", "phones", "city", "country", "seniority", "departments",
+)  # fmt: skip
+"""Every field that some service takes; which of them is the service's to say."""
 LIST_TYPES: Final = ("linkedin", "email", "titles_and_company")
+KEY_SETTINGS: Final = ("api_key", "api_key_file", "api_key_command")
 LIST_NAME_FIELDS: Final = ("stream", "date", "owner", "list_type")
 
 CREDIT_PRICES: Final = {
@@ -34,19 +39,41 @@ FieldMapping = Mapping[str, Mapping[str, tuple[str, ...]]]
 """Stream name or `*` → lead field → source fields, tried in order."""
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceEntry:
+    """An API that takes lists.
+
+    Attributes:
+        path: `module:class` of its client; loaded where it is needed.
+        requires: Settings that it cannot do without.
+        dashboard: Domain of the pages where people look at its lists; links elsewhere are not shown as links.
+    """
+
+    path: str
+    requires: tuple[str, ...] = ()
+    dashboard: str | None = None
+
+
+SERVICES: Final = {
+    "amplemarket": ServiceEntry(
+        "target_amplemarket.services.amplemarket:Amplemarket", requires=("owner",), dashboard="amplemarket.com"
+    ),
+    "lance": ServiceEntry("target_amplemarket.services.lance:Lance", requires=("base_url",)),
+}
+"""Every API by the name that the setting `service` gives it: one line each."""
+
+
 def _setting(default: object, schema: dict[str, Any], description: str, *, secret: bool = False) -> Any:
     # Any: a dataclass field stands where its value will be.
     metadata = {"schema": schema, "description": description, "secret": secret}
     if isinstance(default, (dict, list)):
         frozen = tuple(default) if isinstance(default, list) else default
         return field(default_factory=lambda: frozen, metadata=metadata | {"default": default})
-    if default is _REQUIRED:
-        return field(repr=not secret, metadata=metadata)
     return field(default=default, repr=not secret, metadata=metadata | {"default": default})
 
 
-_REQUIRED: Final = object()
 _TEXT: Final = {"type": "string", "minLength": 1}
+_TEXT_OR_EMPTY: Final = {"type": "string"}
 _TEXT_OR_NULL: Final = {"type": ["string", "null"]}
 _FLAG: Final = {"type": "boolean"}
 
@@ -80,6 +107,11 @@ _PRICE_TABLE: Final = {
     },
     "additionalProperties": False,
 }
+_DATE: Final = {
+    "type": "string",
+    "pattern": r"^(today|\+[0-9]{1,4}d|[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
+    r"(Z|[+-][0-9]{2}:[0-9]{2})?)?)$",
+}
 _TEMPLATE: Final = {
     "type": "string",
     "minLength": 1,
@@ -91,13 +123,31 @@ _TEMPLATE: Final = {
 class Settings:
     """All settings of the target, checked. Build it with `read_settings`."""
 
-    api_key: str = _setting(_REQUIRED, _TEXT, "Bearer key of the API.", secret=True)
-    owner: str = _setting(
-        _REQUIRED, _TEXT, "E-mail of the user who owns the lists; checked against the account's users before sending."
+    service: str = _setting("amplemarket", _choice(*SERVICES), "Which API takes the lists.")
+    api_key: str = _setting(
+        "",
+        _TEXT_OR_EMPTY,
+        "Bearer key of the API; required, unless `api_key_file` or `api_key_command` gives it.",
+        secret=True,
     )
-    service: str = _setting("amplemarket", _choice("amplemarket"), "Which API takes the lists.")
+    api_key_file: str | None = _setting(
+        None, _TEXT_OR_NULL, "File that holds the bearer key; read again when the API no longer accepts the key."
+    )
+    api_key_command: str | None = _setting(
+        None,
+        _TEXT_OR_NULL,
+        "Command that prints the bearer key (no shell); run again when the API no longer accepts the key.",
+        secret=True,
+    )
+    owner: str = _setting(
+        "",
+        _TEXT_OR_EMPTY,
+        "E-mail of the user who owns the lists, checked against the account's users; required where lists have owners.",
+    )
     base_url: str | None = _setting(
-        None, _TEXT_OR_NULL, "Address of the API (default: the service's own); https, or http on loopback only."
+        None,
+        _TEXT_OR_NULL,
+        "Address of the API: https, or http on loopback only (default: Amplemarket's own; required for Lance).",
     )
     proxy: str | None = _setting(
         None,
@@ -218,6 +268,37 @@ class Settings:
         None, _TEXT_OR_NULL, "CSV, Parquet or Arrow file of e-mails, domains and LinkedIn URLs that are never sent."
     )
 
+    lance_list_type: str = _setting(
+        "person", _choice("person", "company"), "Lance only: lists of people, or of companies (by `company_id`)."
+    )
+    lance_icp_id: str | None = _setting(
+        None, _TEXT_OR_NULL, "Lance only: id of the Ideal Customer Profile that lists belong to."
+    )
+    lance_start_date: str = _setting(
+        "today", _DATE, "Lance only: first day of the campaign: `today`, days from today as `+7d`, or ISO 8601."
+    )
+    lance_end_date: str = _setting(
+        "+90d", _DATE, "Lance only: last day of the campaign: days from its first day as `+90d`, or ISO 8601."
+    )
+    lance_people_without_id: str = _setting(
+        "send",
+        _choice("send", "refuse"),
+        "Lance only: people without `person_id`; whether Lance adds, refuses or skips them is not documented.",
+    )
+    lance_find_people: str = _setting(
+        "off",
+        _choice("off", "linkedin_url"),
+        "Lance only: look for people without `person_id` by LinkedIn URL first; whether that costs is not documented.",
+    )
+    lance_people_per_call: int = _setting(
+        1_000, _integer(1, 10_000), "Lance only: people or companies in one call; the most is not documented."
+    )
+    lance_create_status: str = _setting(
+        "any",
+        _choice("any", "200", "201"),
+        "Lance only: status that says a list was made; which is not documented, any 2xx by default.",
+    )
+
     report: bool = _setting(
         False, _FLAG, "Write an HTML page about the run at its end, `reports/<run_id>.html`; needs the `report` extra."
     )
@@ -228,7 +309,7 @@ class Settings:
 
 
 def declared_settings() -> Iterator[dataclasses.Field[Any]]:
-    """The declarations, required ones first; `metadata` holds `schema`, `description`, `secret` and `default`."""
+    """The declarations; `metadata` holds `schema`, `description`, `secret` and `default`."""
     yield from dataclasses.fields(Settings)
 
 
@@ -240,11 +321,29 @@ def json_schema() -> dict[str, Any]:
         entry["title"] = declared.name.replace("_", " ").capitalize()
         if declared.metadata["secret"]:
             entry |= {"secret": True, "writeOnly": True}
-        if declared.metadata.get("default") is not None:
+        if declared.metadata["default"] not in (None, ""):
             entry["default"] = declared.metadata["default"]
         properties[declared.name] = entry
-    required = [declared.name for declared in declared_settings() if "default" not in declared.metadata]
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        "oneOf": [_given(name) for name in KEY_SETTINGS],
+        "allOf": [_of_service(name, entry) for name, entry in SERVICES.items()],
+    }
+
+
+def _of_service(name: str, entry: ServiceEntry) -> dict[str, Any]:
+    """What one service requires, as JSON Schema; the default service counts where none is named."""
+    chosen: dict[str, Any] = {"properties": {"service": {"const": name}}}
+    if name != Settings.__dataclass_fields__["service"].default:
+        chosen["required"] = ["service"]
+    return {"if": chosen, "then": {"allOf": [_given(name) for name in entry.requires]}}
+
+
+def _given(name: str) -> dict[str, Any]:
+    """That a setting of text is there and not empty."""
+    return {"required": [name], "properties": {name: _TEXT}}
 
 
 def read_settings(config: Mapping[str, Any], *, also_known: Mapping[str, Any] | None = None) -> Settings:
@@ -272,9 +371,16 @@ def _unknown(config: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[
 
 
 def _missing(config: Mapping[str, Any]) -> Iterator[str]:
-    for declared in declared_settings():
-        if "default" not in declared.metadata and declared.name not in config:
-            yield f"`{declared.name}` is required ({declared.metadata['description']})"
+    entry = SERVICES.get(str(config.get("service")), SERVICES["amplemarket"])
+    described = {declared.name: declared.metadata["description"] for declared in declared_settings()}
+    given = [name for name in KEY_SETTINGS if config.get(name)]
+    if not given:
+        yield f"`api_key` is required ({described['api_key']})"
+    elif len(given) > 1:
+        yield f"the key is given by {' and '.join(f'`{name}`' for name in given)}: keep one of them"
+    for name in entry.requires:
+        if not config.get(name):
+            yield f"`{name}` is required ({described[name]})"
 
 
 def _ill_formed(config: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[str]:
@@ -308,6 +414,8 @@ def _misnamed_fields(value: Any) -> Iterator[str]:
 def _words(schema: Mapping[str, Any]) -> str:
     if "enum" in schema:
         return "one of " + ", ".join(f"`{value}`" for value in schema["enum"])
+    if schema is _DATE:
+        return "`today`, days as `+90d`, or a date as `2026-01-31` or `2026-01-31T09:00:00Z`"
     if schema is _TEMPLATE:
         return "text with " + ", ".join(f"`{{{name}}}`" for name in LIST_NAME_FIELDS) + " between braces and no other"
     if schema is _PRICE_TABLE:

@@ -1,6 +1,6 @@
 """What stops a run, grouped by what the caller does next.
 
-AmplemarketError
+TargetError
 ├── SettingsError        fix the settings                               exit 2
 ├── InputError           fix the tap                                    exit 3
 │   ├── MalformedLine
@@ -43,19 +43,19 @@ EXIT_CODES: Final = {
 """What the process ends with."""
 
 
-class AmplemarketError(Exception):
+class TargetError(Exception):
     """Base of everything that stops a run on purpose; `exit_code` is what the process ends with."""
 
     exit_code = 1
 
 
-class SettingsError(AmplemarketError):
+class SettingsError(TargetError):
     """A setting is missing, unknown or out of bounds."""
 
     exit_code = 2
 
 
-class InputError(AmplemarketError):
+class InputError(TargetError):
     """The input is not a valid Singer stream; what came before it is settled first.
 
     Args:
@@ -88,57 +88,57 @@ class UnreadableFile(InputError):
     """A file of records is not there, not allowed, cut or damaged; it has no lines to name."""
 
     def __init__(self, message: str) -> None:
-        AmplemarketError.__init__(self, message)
+        TargetError.__init__(self, message)
         self.line_no = self.byte_offset = 0
 
 
-class RefusedByApi(AmplemarketError):
+class RefusedByApi(TargetError):
     """The API refused the account rather than a lead: key, owner or credits."""
 
     exit_code = 4
 
 
-class ApiUnreachable(AmplemarketError):
+class ApiUnreachable(TargetError):
     """The API could not be asked before anything was sent; nothing is held."""
 
     exit_code = 4
 
 
-class GuardStop(AmplemarketError):
+class GuardStop(TargetError):
     """A ceiling that the settings name was reached; nothing beyond it was sent."""
 
     exit_code = 5
 
 
-class FolderLocked(AmplemarketError):
+class FolderLocked(TargetError):
     """Another run holds the results folder."""
 
     exit_code = 6
 
 
-class ListsHeld(AmplemarketError):
+class ListsHeld(TargetError):
     """The API cannot be asked whether some lists arrived; they are neither resent nor forgotten."""
 
     exit_code = 7
 
 
-class ListsUnfinished(AmplemarketError):
+class ListsUnfinished(TargetError):
     """Lists that `collect` was to read are still processed by the API, or could not be read; the rest is written."""
 
     exit_code = 7
 
 
-class StorageError(AmplemarketError):
+class StorageError(TargetError):
     """A durable write failed or the results folder cannot be used."""
 
     exit_code = 8
 
 
-class BooksOpen(AmplemarketError):
+class BooksOpen(TargetError):
     """Result rows and input records do not meet; STATE stays behind."""
 
 
-class Stopped(AmplemarketError):
+class Stopped(TargetError):
     """A signal ended the run before its input did.
 
     Args:

@@ -64,7 +64,7 @@ def push(
     Raises:
         SettingsError: A setting is wrong, a key column is missing, or there is no such file.
         UnreadableFile: A file is damaged; what came before is settled.
-        AmplemarketError: Whatever stopped the run; what is recorded stays recorded (`read_results`).
+        TargetError: Whatever stopped the run; what is recorded stays recorded (`read_results`).
     """
     checked = read_settings(settings)
     rows = _rows_of(frame_or_table)
@@ -97,7 +97,7 @@ def push_rows(
 
     Raises:
         SettingsError: A key column is missing.
-        AmplemarketError: Whatever stopped the run.
+        TargetError: Whatever stopped the run.
     """
     for source in sources:
         if missing := [name for name in key_properties if name not in source.schema.names]:

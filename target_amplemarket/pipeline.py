@@ -12,17 +12,18 @@ import pyarrow as pa
 
 from target_amplemarket.clock import Clock
 from target_amplemarket.config import Settings
-from target_amplemarket.delivery.deliver import Delivery, Part, Planned
+from target_amplemarket.delivery.deliver import AlreadyThere, Delivery, NotAdded, Part, Planned
 from target_amplemarket.delivery.in_flight import InFlight
 from target_amplemarket.delivery.outbox import Outbox
 from target_amplemarket.delivery.rehearsal import Rehearsal
-from target_amplemarket.errors import AmplemarketError, GuardStop, InputError, ListsHeld, RefusedByApi, Stopped
+from target_amplemarket.errors import GuardStop, InputError, ListsHeld, RefusedByApi, Stopped, TargetError
 from target_amplemarket.leads.duplicates import rows_before, screen
 from target_amplemarket.leads.exclusions import ExcludedPeople
 from target_amplemarket.leads.map_block import Rules, map_block
 from target_amplemarket.leads.mapping import StreamMapping, choose_mapping
 from target_amplemarket.leads.people import People
 from target_amplemarket.leads.tables import Status
+from target_amplemarket.leads.words import taken
 from target_amplemarket.lists.connection_test import CONNECTION_TEST_STREAM, connection_test_rows
 from target_amplemarket.lists.credits import Prices
 from target_amplemarket.lists.grouping import OpenLists
@@ -81,6 +82,7 @@ class Pipeline:
     breaker: Breaker
     ceilings: Ceilings
     list_owners: Callable[[], Collection[str]]
+    has_owners: bool
     excluded_here: ExcludedPeople  # by the folder and the settings
     excluded_by_account: Callable[[], ExcludedPeople]
     emit: Callable[[bytes], None]
@@ -111,7 +113,7 @@ class Pipeline:
         Raises:
             InputError: What came before the fault is settled.
             GuardStop: What came before a ceiling is settled; past the breaker what was under way is.
-            AmplemarketError: What was under way is recorded; STATE covers what is settled.
+            TargetError: What was under way is recorded; STATE covers what is settled.
         """
         self._progress_at_s = self.clock.monotonic_s()
         try:
@@ -181,7 +183,8 @@ class Pipeline:
         self.watermark.hold("block", first_record_no)
         self.books.records[block.stream.name] += len(block.records)
         self._owners()
-        LOGGER.info("stream `%s` is a connection test: key and owner are accepted, nothing is sent", block.stream.name)
+        accepted = "key and owner are" if self.has_owners else "the key is"
+        LOGGER.info("stream `%s` is a connection test: %s accepted, nothing is sent", block.stream.name, accepted)
         self._add_rows(block.stream.name, connection_test_rows(first_record_no, len(block.records)))
         self.watermark.release("block")
 
@@ -234,6 +237,7 @@ class Pipeline:
                 stream.schema,
                 stream.key_properties,
                 block.records,
+                intake=self.rules.intake,
                 overrides=self.settings.mapping_of(stream.name),
                 extra_fields=self.settings.extra_fields,
                 owner_field=self.settings.owner_field,
@@ -247,12 +251,12 @@ class Pipeline:
     def _owners(self) -> Collection[str]:
         if self._known_owners is None:
             self._known_owners = self.list_owners()
-            if self.settings.owner.lower() not in self._known_owners:
+            if self.has_owners and self.settings.owner.lower() not in self._known_owners:
                 raise RefusedByApi("`owner` is not a user of the account; nothing was sent. Set it to one of its users")
         return self._known_owners
 
     def _note_owners(self, named: Iterable[str], known: Collection[str]) -> None:
-        if not self._fallen_back and any(owner and owner not in known for owner in named):
+        if self.has_owners and not self._fallen_back and any(owner and owner not in known for owner in named):
             self._fallen_back = True
             LOGGER.warning("some records name an owner who is not a user of the account; their leads go to `owner`")
 
@@ -366,7 +370,7 @@ class Pipeline:
             with contextlib.suppress(Exception):  # what stopped the run first is what is reported
                 for delivery in self.in_flight.drain(most_s=left_s if is_signal else None):
                     self._record(delivery)
-        with contextlib.suppress(AmplemarketError):
+        with contextlib.suppress(TargetError):
             self._flush_rows()
             self._release_state()
 
@@ -397,12 +401,12 @@ class Pipeline:
 
     def _enter_lists(self, delivery: Delivery) -> None:
         for part in delivery.parts:
-            if isinstance(part.outcome, Refused):
+            if isinstance(part.outcome, (Refused, AlreadyThere, NotAdded)):
                 continue
             accepted = part.outcome if isinstance(part.outcome, Accepted) else None
             key, lead_count = part.lead_list.key, part.lead_list.leads.num_rows
             worst = self.prices.worst(key.list_type, lead_count)
-            self.books.lists.append(
+            self.books.enter_list(
                 ListEntry(
                     name=part.lead_list.name,
                     stream=key.stream,
@@ -471,9 +475,13 @@ def _describe(stream: str, mapping: StreamMapping) -> None:
     LOGGER.info("stream `%s`: %s", name, mapping.describe())
     if mapping.is_empty:
         LOGGER.warning(
-            "stream `%s`: nothing in it can make a lead (it takes a LinkedIn URL, an e-mail, or a title with a "
-            "company); its records are rejected. Name the fields in `field_mapping`",
-            name,
+            "stream `%s`: nothing in it can make a lead (it takes %s); its records are rejected. Name the fields in "
+            "`field_mapping`",
+            name, taken(mapping.intake),
+        )  # fmt: skip
+    for field_name in mapping.ignored:
+        LOGGER.warning(
+            "stream `%s`: `field_mapping` names `%s`, which the chosen `service` does not take", name, field_name
         )
     for source in mapping.unknown:
         LOGGER.warning("stream `%s`: the settings name `%s`, which the stream does not have", name, printable(source))

@@ -16,19 +16,20 @@ from typing import Final
 
 from target_amplemarket.clock import Clock, SystemClock
 from target_amplemarket.config import Settings
-from target_amplemarket.delivery.deliver import Sender, alarm_text
+from target_amplemarket.delivery.audit import late_text, twice_text
+from target_amplemarket.delivery.deliver import Sender
 from target_amplemarket.delivery.in_flight import InFlight
 from target_amplemarket.delivery.limiter import Limiter
 from target_amplemarket.delivery.outbox import Outbox
 from target_amplemarket.delivery.rehearsal import Rehearsal
 from target_amplemarket.errors import (
-    AmplemarketError,
     ApiUnreachable,
     ListsHeld,
     RefusedByApi,
     SettingsError,
     Stopped,
     StorageError,
+    TargetError,
 )
 from target_amplemarket.leads.exclusions import ExcludedPeople
 from target_amplemarket.leads.map_block import Rules
@@ -50,8 +51,9 @@ from target_amplemarket.results.state_log import StateLog
 from target_amplemarket.results.summary import RunSummary, summarise, write_summary
 from target_amplemarket.results.swings import SwingGuard, swings, usual_counts
 from target_amplemarket.results.writer import ResultsWriter
-from target_amplemarket.services import SERVICES
-from target_amplemarket.services.protocol import Found, ListRequest, Service
+from target_amplemarket.services import intake_of, open_service
+from target_amplemarket.services.calls import Surroundings
+from target_amplemarket.services.protocol import ListRequest, Service
 from target_amplemarket.singer.arrow_run import ArrowRun
 from target_amplemarket.singer.messages import Message
 from target_amplemarket.singer.stop import StopRequest
@@ -109,7 +111,7 @@ def execute(
         system: The operating system's own file calls by default.
 
     Raises:
-        AmplemarketError: Whatever stopped the run, after the summary was written.
+        TargetError: Whatever stopped the run, after the summary was written.
     """
     with _open_run(settings, clock or SystemClock(), service, system) as run:
         return run.execute(given, report)
@@ -119,7 +121,7 @@ def settle_outbox(settings: Settings, *, clock: Clock | None = None, service: Se
     """Settle what earlier runs left in the outbox, and nothing else; what every run does first.
 
     Raises:
-        AmplemarketError: The folder is held by a run, or its files cannot be read or written.
+        TargetError: The folder is held by a run, or its files cannot be read or written.
     """
     with _open_run(settings, clock or SystemClock(), service) as run:
         return run.recover(Outbox(run.folder, run.run_id))
@@ -130,7 +132,7 @@ def resolve_list(settings: Settings, marker: str, verdict: Verdict, *, clock: Cl
 
     Raises:
         SettingsError: No list with this marker is held.
-        AmplemarketError: The folder is held by a run, or its files cannot be read or written.
+        TargetError: The folder is held by a run, or its files cannot be read or written.
     """
     with _open_run(settings, clock or SystemClock(), None) as run:
         outbox = Outbox(run.folder, run.run_id)
@@ -153,7 +155,7 @@ def _open_run(
         with locked(folder, clock, wait_s=settings.lock_wait_seconds), stop.on_signals():
             limiter = Limiter(settings.requests_per_minute, clock, stop.event)
             if service is None:
-                service = SERVICES[settings.service](settings, clock, limiter.acquire, limiter.slow_down, stop.event)
+                service = open_service(settings, Surroundings(clock, limiter.acquire, limiter.slow_down, stop.event))
             folder.remove_temporary_files()
             with contextlib.closing(service):
                 started_at = clock.now()
@@ -181,7 +183,7 @@ class _Run:
         recovered = self.recover(outbox)
         pipeline = self._assemble(given, outbox)
         pipeline.alarms.extend(each.alarm for each in recovered if each.alarm)
-        freed = [each.entry.intent.marker for each in recovered if each.verdict is Verdict.ABSENT]
+        freed = {each.entry.intent.marker: each.present_count or 0 for each in recovered if each.is_freed}
 
         def note_under_way() -> None:
             """So that a run that is killed leaves the markers that later runs have to look for."""
@@ -223,7 +225,7 @@ class _Run:
         try:
             path = write_report(self.folder, self.run_id, self.settings)
         except Exception as fault:  # whatever it is, the run is over and recorded
-            reason = str(fault) if isinstance(fault, AmplemarketError) else type(fault).__name__
+            reason = str(fault) if isinstance(fault, TargetError) else type(fault).__name__
             LOGGER.warning("there is no report of this run (%s); the `report` command writes it later", reason)
         else:
             LOGGER.info("report: %s", path)
@@ -248,20 +250,21 @@ class _Run:
             LOGGER.info("list `%s` of run %s: %s", each.entry.intent.name, each.entry.intent.run_id, each.verdict.value)
         return recovered
 
-    def _audit(self, resent: list[str], freed: list[str]) -> None:
+    def _audit(self, resent: list[str], freed: dict[str, int]) -> None:
         """Look once more for lists that were sent again, or were absent when asked: a server may commit very late.
+
+        Args:
+            resent: Markers of lists that were sent again.
+            freed: Markers of lists that were absent, or lacked leads, with the number of leads that were there.
 
         Raises:
             ListsHeld: Some are there that should not be; it names them.
         """
         past = past_markers(self.folder.path, self.started_at - AUDITED)
-        most = dict.fromkeys([*resent, *past.resent], 1) | dict.fromkeys([*freed, *past.freed], 0)
-        answers = {marker: self.service.confirm(marker) for marker in sorted(most)}
-        alarms = [
-            alarm_text(marker, answer.list_ids)
-            for marker, answer in answers.items()
-            if isinstance(answer, Found) and len(answer.list_ids) > most[marker]
-        ]
+        freed = {marker: past.kept.get(marker, 0) for marker in past.freed} | freed
+        alarms = [text for marker, kept in freed.items() if (text := late_text(marker, kept, self.service))]
+        again = sorted({*resent, *past.resent} - freed.keys())
+        alarms += [text for marker in again if (text := twice_text(marker, self.service))]
         if alarms:
             raise ListsHeld("; ".join(alarms))
 
@@ -271,11 +274,14 @@ class _Run:
         fingerprint_key = folder_key(self.folder)
         check = functools.cache(self._check_account)
         keep_records, prices = settings.results_record != "none", prices_of(settings)
+        intake = intake_of(settings)
         return Pipeline(
             settings=settings,
             streams=Streams(given.mapper, validate=settings.validate_records),
-            rules=Rules(settings.list_type, settings.company_needs, keep_records, fingerprint_key),
-            people=known_people(self.folder, outbox.entries(), by_version=by_version),
+            rules=Rules(intake, keep_records, fingerprint_key),
+            people=known_people(
+                self.folder, outbox.entries(), by_version=by_version, has_ids=intake.id_field is not None
+            ),
             open_lists=OpenLists(
                 self._list_rules(),
                 make_marker=str if settings.dry_run else make_marker,
@@ -292,6 +298,7 @@ class _Run:
             ceilings=ceilings_of(settings, prices),
             swings=SwingGuard(settings.max_swing_percent, self._usual_counts(given)),
             list_owners=lambda: self._list_owners(check),
+            has_owners=self.service.has_owners,
             excluded_here=local_exclusions(settings, self.folder, fingerprint_key),
             excluded_by_account=lambda: self._excluded_by_account(fingerprint_key, check),
             emit=given.emit,
@@ -307,6 +314,9 @@ class _Run:
         if self.settings.exclusions == "off":
             return ExcludedPeople(fingerprint_key)
         check()
+        if not self.service.has_exclusions:
+            LOGGER.info("this API has no exclusion lists that can be asked for; `suppression_file` can name people")
+            return ExcludedPeople(fingerprint_key)
         try:
             with self._unless_stopped():
                 return account_exclusions(self.settings, self.service.exclusions(), fingerprint_key)
@@ -335,7 +345,9 @@ class _Run:
             raise
 
     def _list_rules(self) -> ListRules:
+        routes = intake_of(self.settings).routes
         return ListRules(
+            sizes={route.list_type: self.service.max_leads_per_call for route in routes if route.is_one_call},
             batch_size_rows=min(self.settings.batch_size_rows, self.service.max_leads_per_list),
             wait_limit_s=self.settings.batch_wait_limit_seconds,
             name_template=self.settings.list_name,
@@ -368,7 +380,7 @@ class _Run:
         )
 
     def _summary(
-        self, pipeline: Pipeline, freed: list[str], *, ended_at: datetime | None, exit_code: int | None, end: str
+        self, pipeline: Pipeline, freed: dict[str, int], *, ended_at: datetime | None, exit_code: int | None, end: str
     ) -> RunSummary:
         return summarise(
             pipeline.books,
@@ -383,7 +395,8 @@ class _Run:
             states_emitted=pipeline.state_log.emitted_count,
             requests=dict(self.service.requests),
             resent=pipeline.resent,
-            freed=freed,
+            freed=list(freed),
+            kept={marker: count for marker, count in freed.items() if count},
             dry_run=self.settings.dry_run,
             quote=pipeline.prices.quote(),
             ceilings={name: value for name in CEILINGS if (value := getattr(self.settings, name)) is not None},
@@ -415,15 +428,13 @@ def _failure_of(step: Callable[[], None]) -> BaseException | None:
 def _exit_code(failure: BaseException | None) -> int:
     if failure is None:
         return 0
-    return failure.exit_code if isinstance(failure, AmplemarketError) else 1
+    return failure.exit_code if isinstance(failure, TargetError) else 1
 
 
 def _end(failure: BaseException | None) -> str:
     if failure is None:
         return "done"
-    return (
-        str(failure) if isinstance(failure, AmplemarketError) else f"a fault of the program: {type(failure).__name__}"
-    )
+    return str(failure) if isinstance(failure, TargetError) else f"a fault of the program: {type(failure).__name__}"
 
 
 def make_run_id(started_at: datetime) -> str:

@@ -23,7 +23,7 @@ from singer_sdk.helpers.capabilities import (
 from singer_sdk.plugin_base import _ConfigInput
 
 from target_amplemarket.config import Settings, json_schema, read_settings
-from target_amplemarket.errors import AmplemarketError, SettingsError, StorageError
+from target_amplemarket.errors import SettingsError, StorageError, TargetError
 from target_amplemarket.singer.messages import Message
 from target_amplemarket.singer.reader import BlockReader
 from target_amplemarket.singer.stop import StopRequest
@@ -133,7 +133,7 @@ class TargetAmplemarket(Target):
             if dry_run:  # the word of the command line, whatever file and environment say
                 target.settings = dataclasses.replace(target.settings, dry_run=True)
             target.listen(file_input)
-        except AmplemarketError as error:
+        except TargetError as error:
             LOGGER.error("%s", error)  # noqa: TRY400  # a traceback would say nothing more
             sys.exit(error.exit_code)
 

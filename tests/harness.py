@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from target_amplemarket.clock import Clock
 from target_amplemarket.config import read_settings
-from target_amplemarket.errors import AmplemarketError
+from target_amplemarket.errors import TargetError
 from target_amplemarket.results.reader import read_results
 from target_amplemarket.results.summary import RunSummary
 from target_amplemarket.runner import Input, execute
@@ -51,7 +51,7 @@ class Ran:
     """What a run did."""
 
     summary: RunSummary
-    error: AmplemarketError | None
+    error: TargetError | None
     states: list[str]
     results_path: Path
     rows: pa.Table = field(repr=False)
@@ -85,7 +85,7 @@ def run_singer(
     try:
         given = Input(read, lambda value: states.append(value.decode()))
         execute(read_settings(settings), given, report=summaries.append, clock=clock)
-    except AmplemarketError as stopped:
+    except TargetError as stopped:
         if not summaries:  # before the run began
             raise
         error = stopped

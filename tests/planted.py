@@ -42,8 +42,8 @@ DEFECTS = (
     Planted(
         "send before the outbox is written",
         "delivery/deliver.py",
-        '    file_name = sender.outbox.write(lead_list, body)\n    outcome: Outcome = NotSent("stopped")\n',
-        "    outcome: Outcome = sender.service.send(body)\n    file_name = sender.outbox.write(lead_list, body)\n",
+        '        file_name = self._write_intent(current, body)\n        outcome: Outcome = NotSent("stopped")\n',
+        "        outcome: Outcome = sender.service.send(body)\n        file_name = self._write_intent(current, body)\n",
         ("tests/delivery/test_deliver.py",),
     ),
     Planted(
@@ -63,8 +63,8 @@ DEFECTS = (
     Planted(
         "an unknown outcome is sent again without asking",
         "delivery/deliver.py",
-        "            is_absent = _ask(current, outcome, self.calls, file_name, self.sender, self.delivery)\n",
-        "            is_absent = True\n",
+        "            absent = self._ask(current, outcome)\n",
+        "            absent: LeadList | None = current\n",
         ("tests/test_pipeline.py",),
     ),
     Planted(
@@ -80,6 +80,62 @@ DEFECTS = (
         "            clock.sleep(pause_s, stop)\n",
         "            pass\n",
         ("tests/delivery", "tests/test_pipeline.py"),
+    ),
+    Planted(
+        "a list that is found counts as whole without being read back",
+        "delivery/read_back.py",
+        "    if not isinstance(found, Found) or not service.adds_to_lists:\n",
+        "    if True:\n",
+        ("tests/delivery/test_adding.py",),
+    ),
+    Planted(
+        "after a lost answer the whole call goes again instead of those who are missing",
+        "delivery/deliver.py",
+        "        return _chosen(current, seen.missing) if seen.missing else None\n",
+        "        return current if seen.missing else None\n",
+        ("tests/delivery/test_adding.py",),
+    ),
+    Planted(
+        "the intent holds the leads of the first call only",
+        "delivery/deliver.py",
+        "self.sender.outbox.write(self.delivery.lead_list, body)",
+        "self.sender.outbox.write(current, body)",
+        ("tests/delivery/test_adding.py",),
+    ),
+    Planted(
+        "the intent of a list is forgotten while the answer to its last call is out",
+        "delivery/deliver.py",
+        "        delivery.outbox_files = others if is_open else [*others, file_name]\n",
+        "        delivery.outbox_files = [*others, file_name]\n",
+        ("tests/delivery/test_adding.py",),
+    ),
+    Planted(
+        "recovery frees people who are in the list",
+        "results/recovery.py",
+        "        if not any(is_there):\n",
+        "        if not all(is_there):\n",
+        ("tests/results/test_recovery.py",),
+    ),
+    Planted(
+        "recovery takes a list that lacks people for whole",
+        "results/recovery.py",
+        "entry.leads.filter(pa.array(is_there)))",
+        "entry.leads)",
+        ("tests/results/test_recovery.py",),
+    ),
+    Planted(
+        "a list that lacks people is asked for once only",
+        "delivery/reconcile.py",
+        "    return isinstance(answer, Absent) or (isinstance(answer, Found) and not answer.is_whole)\n",
+        "    return isinstance(answer, Absent)\n",
+        ("tests/delivery", "tests/results"),
+    ),
+    Planted(
+        "people who came twice into a list go unsaid",
+        "delivery/audit.py",
+        "    return repeated_text(marker, count) if count else None\n",
+        "    return repeated_text(marker, count) if count > 9 else None\n",
+        ("tests/crash/test_withheld.py",),
     ),
     Planted(
         "502 taken for a refusal",
@@ -155,15 +211,15 @@ DEFECTS = (
     Planted(
         "held rows stay beside those of the outcome",
         "results/recovery.py",
-        "        self._write(entry, [kept, rows.filter(pc.invert(_is_among(rows, kept)))])\n",
+        "        self._write(entry, [settled, *freed, rows.filter(pc.invert(_is_among(rows, settled)))])\n",
         "        self._write(entry, [before, rows])\n",
         ("tests/test_pipeline.py", "tests/results"),
     ),
     Planted(
         "a list that is there twice goes unsaid",
-        "runner.py",
-        "            if isinstance(answer, Found) and len(answer.list_ids) > most[marker]\n",
-        "            if isinstance(answer, Found) and len(answer.list_ids) > 2\n",
+        "delivery/audit.py",
+        "        return alarm_text(marker, found.list_ids) if len(found.list_ids) > 1 else None\n",
+        "        return alarm_text(marker, found.list_ids) if len(found.list_ids) > 2 else None\n",
         ("tests/test_pipeline.py",),
     ),
     Planted(
@@ -183,7 +239,7 @@ DEFECTS = (
     Planted(
         "a shared mailbox is one person",
         "leads/people.py",
-        "            return (self._email if linkedin is None else self._email_without_linkedin).get(email)\n",
+        "            return (self._email if linkedin is None and third is None else self._email_alone).get(email)\n",
         "            return self._email.get(email)\n",
         ("tests/leads/test_people.py",),
     ),

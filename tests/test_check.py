@@ -208,6 +208,67 @@ def test_exclusions_that_cannot_be_read_count_as_the_policy_says(
     assert verdict(found) == exit_code
 
 
+# --- Lance ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lance(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of an API without owners and exclusion lists."""
+    given = settings | {"service": "lance", "settle_seconds": 180, "requests_per_minute": 5_000}
+    return {name: value for name, value in given.items() if name != "owner"}
+
+
+def test_an_api_without_owners_and_exclusions_says_so(lance: dict[str, Any], sandbox: RunningSandbox) -> None:
+    found = look(lance)
+    assert verdict(found) == 0
+    assert [
+        finding.subject for findings in found.values() for finding in findings if finding.level is not Level.OK
+    ] == ["results folder"]
+    assert the(found, "API").text == f"{sandbox.url} answers"
+    assert the(found, "key").text == "`api_key` is accepted, for the account org_2acme"
+    assert "`owner` is not used" in the(found, "owner").text
+    assert "`suppression_file`" in the(found, "exclusions").text
+    assert "requests_per_minute" not in found, "no limit is documented"
+    assert {(seen.method, seen.path) for seen in sandbox.requests()} == {("GET", "/api/v1/operations/credits/balance")}
+
+
+def test_a_session_that_has_ended_is_4_and_says_how_to_renew_it(
+    lance: dict[str, Any], sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    sandbox.set(lance_token_seconds=60)
+    finding = the(look(lance), "key")
+    assert finding.exit_code == 4
+    assert "set api_key to a key of the account" in finding.text
+    key = tmp_path / "key"
+    key.write_text(sandbox.token("lance"))
+    by_file = {name: value for name, value in lance.items() if name != "api_key"} | {"api_key_file": str(key)}
+    assert the(look(by_file), "key").text == "that of `api_key_file` is accepted, for the account org_2acme"
+    key.write_text("another")
+    assert "see that what api_key_file gives is a key of the account" in the(look(by_file), "key").text
+    key.unlink()
+    finding = the(look(by_file), "API")
+    assert (finding.exit_code, finding.text) == (2, "`api_key_file` cannot be read (No such file or directory)")
+
+
+def test_a_session_without_an_organisation_is_4(lance: dict[str, Any], sandbox: RunningSandbox) -> None:
+    for status in ("400", "401"):
+        sandbox.set(lance_organization=None, lance_no_organization_status=status)
+        assert the(look(lance), "key").exit_code == 4
+
+
+def test_what_lance_does_not_have_is_2_once(lance: dict[str, Any]) -> None:
+    found = look(lance, enrich=True)
+    assert the(found, "settings").exit_code == verdict(found) == 2
+    assert "`enrich` is on" in the(found, "settings").text
+    assert not {"API", "key"} & set(found)
+
+
+def test_looking_for_people_is_a_warning(lance: dict[str, Any]) -> None:
+    found = look(lance, lance_find_people="linkedin_url")
+    assert the(found, "lance_find_people").level is Level.WARNING
+    assert verdict(found) == 0
+
+
 # --- As a command -----------------------------------------------------------------------------------------------------
 
 

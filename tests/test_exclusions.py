@@ -30,7 +30,7 @@ PATHS = {"domains": "/excluded-domains", "emails": "/excluded-emails"}
 
 def exclude(sandbox: RunningSandbox, kind: str, *values: str) -> None:
     for value in values:
-        assert sandbox._on_loop(lambda value=value: sandbox._account.exclude(kind, value, 0.0))
+        assert sandbox._on_loop(lambda value=value: sandbox._world.api("amplemarket").exclude(kind, value, 0.0))
 
 
 def reasons(ran: Any) -> list[str | None]:
@@ -64,7 +64,7 @@ def test_a_domain_excludes_by_the_company_only_where_the_settings_say_so(run: An
 
 def test_an_excluded_person_is_not_known_and_is_sent_once_the_exclusion_ends(run: Any, excluding: Any) -> None:
     run(PEOPLE)
-    for values in excluding._account.excluded.values():
+    for values in excluding._world.api("amplemarket").excluded.values():
         excluding._on_loop(values.clear)
     again = run(PEOPLE)
     assert again.statuses == ["accepted"] * 3 + ["duplicate", "accepted", "duplicate"]

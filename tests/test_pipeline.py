@@ -29,6 +29,7 @@ from target_amplemarket.sandbox import RunningSandbox, Switches
 from target_amplemarket.singer.lines import read_lines
 from target_amplemarket.singer.messages import Idle, read_messages
 from tests.harness import VirtualClock, as_bytes, contacts, leads_of, record, run_singer, schema, state
+from tests.sides import SIDES, USERS, Side
 
 ONE_OF_EACH = [
     schema("people", "linkedin_url", "email", "title", "company", "owner_email"),
@@ -394,14 +395,17 @@ PEOPLE = st.lists(
 )
 
 
+@pytest.mark.parametrize("side", SIDES, ids=str)
 @given(people=PEOPLE, size=st.integers(1, 4), states=st.sets(st.integers(0, 30)))
 @hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 def test_books_close_for_any_mixture_and_the_commit_log_agrees(
-    people: Any, size: int, states: set[int], sandbox: RunningSandbox, settings: dict[str, Any], tmp_path_factory: Any
-) -> None:
+    side: Side, people: Any, size: int, states: set[int], sandbox: RunningSandbox, settings: dict[str, Any],
+    tmp_path_factory: Any,
+) -> None:  # fmt: skip
     sandbox.reset()
-    sandbox.set(users=["dana@northwind.example"], requests_per_minute=0)
-    messages: list[dict[str, Any]] = [schema("a", "linkedin_url", "email"), schema("b", "linkedin_url", "email")]
+    sandbox.set(users=USERS, requests_per_minute=0)
+    names = ("linkedin_url", *side.members)
+    messages: list[dict[str, Any]] = [schema("a", *names), schema("b", *names)]
     for number, (stream, slug, mail) in enumerate(people):
         if number in states:
             messages.append(state({"n": number}))
@@ -411,21 +415,21 @@ def test_books_close_for_any_mixture_and_the_commit_log_agrees(
             else f"https://www.linkedin.com/{'company' if slug == 'company' else 'in'}/{slug}-example"
         )
         address = None if mail is None else "nobody" if mail == "bad" else f"{mail}@acme.example"
-        messages.append(record(stream, id=number, linkedin_url=url, email=address))
+        members = side.person(3 * number + 2) | {"linkedin_url": url, "email": address}
+        messages.append(record(stream, id=number, **members))
     messages.append(state({"n": len(people)}))
-    ran = run_singer(messages, settings | {"batch_size_rows": size, "results_path": str(tmp_path_factory.mktemp("r"))})
+    folder = {"batch_size_rows": size, "results_path": str(tmp_path_factory.mktemp("r"))}
+    ran = run_singer(messages, side.adapted(settings) | folder)
     assert ran.error is None
     assert ran.column("record_no") == list(range(1, len(people) + 1))
     assert ran.states[-1:] == [json.dumps({"n": len(people)})]
-    sent = {
-        (entry.created.list_id, position): lead
-        for entry in sandbox.log()
-        for position, lead in enumerate(entry.created.leads.all())
-    }
+    arrived = Counter((arrival.list_id, arrival.position) for arrival in side.arrivals(sandbox))
     rows = [row for row in ran.rows.to_pylist() if row["status"] == "accepted"]
-    assert {(row["list_id"], row["list_position"]) for row in rows} == set(sent)
-    slugs = Counter(lead["linkedin_url"] for lead in sent.values() if "linkedin_url" in lead)
-    assert all(count == 1 for count in slugs.values())
+    has_positions = any(position is not None for _, position in arrived)
+    assert Counter((row["list_id"], row["list_position"] if has_positions else None) for row in rows) == arrived
+    leads = [lead for entry in sandbox.log() for lead in entry.leads]
+    slugs = Counter(lead.get("linkedin_url") or lead.get("linkedinUrl") for lead in leads)
+    assert all(count == 1 for slug, count in slugs.items() if slug)
 
 
 @pytest.mark.parametrize("value", [b"{}", b"{ }", b"null"])

@@ -21,26 +21,34 @@ from target_amplemarket import read_results
 from target_amplemarket.clock import SystemClock
 from target_amplemarket.config import read_settings
 from target_amplemarket.delivery.limiter import Limiter
-from target_amplemarket.errors import AmplemarketError
+from target_amplemarket.errors import TargetError
 from target_amplemarket.runner import Input, execute
 from target_amplemarket.sandbox import RunningSandbox
-from target_amplemarket.services import SERVICES
+from target_amplemarket.services import open_service
+from target_amplemarket.services.calls import Surroundings
 from target_amplemarket.singer.lines import read_lines
 from target_amplemarket.singer.messages import read_messages
-from tests.harness import as_bytes, contacts, leads_of, record, run_singer, state
+from tests.harness import Messages, as_bytes, record, run_singer, schema, state
+from tests.sides import SIDES, USERS, Side
 
 ALL = os.environ.get("CRASH") == "all"
 SEED = int(os.environ.get("CRASH_SEED", random.SystemRandom().randrange(10**6)))
-MESSAGES = [
-    *contacts(5),
-    state({"at": 5}),
-    record("contacts", id=6, email="nobody"),
-    record("contacts", id=7, email="person1@acme.example"),
-    state({"at": 7}),
-    *contacts(3, first=8),
-    state({"at": 10}),
-]
 PEOPLE = {f"person{number}@acme.example" for number in (1, 2, 3, 4, 5, 8, 9, 10)}
+
+
+def messages_of(side: Side) -> list[dict[str, Any]]:
+    """Ten records, eight of different people."""
+    people = {number: record("contacts", id=number, **side.person(number)) for number in range(1, 11)}
+    return [
+        schema("contacts", *side.members),
+        *(people[number] for number in range(1, 6)),
+        state({"at": 5}),
+        record("contacts", id=6, email="nobody"),
+        record("contacts", id=7, **side.person(1)),
+        state({"at": 7}),
+        *(people[number] for number in range(8, 11)),
+        state({"at": 10}),
+    ]
 
 
 class PowerCutError(BaseException):
@@ -133,22 +141,23 @@ class LossySystem:
                 path.unlink(missing_ok=True)
 
 
-def run_until(cut_at: int, settings: dict[str, Any]) -> tuple[LossySystem, list[str]]:
+def run_until(cut_at: int, settings: dict[str, Any], messages: Messages) -> tuple[LossySystem, list[str]]:
     system, states = LossySystem(cut_at), []
     checked, clock = read_settings(settings), SystemClock()
     limiter = Limiter(100_000, clock)
-    service = SERVICES["amplemarket"](checked, clock, limiter.acquire, limiter.slow_down, threading.Event())
-    send = service.send
+    service = open_service(checked, Surroundings(clock, limiter.acquire, limiter.slow_down))
+    calls: Any = service._calls  # type: ignore[attr-defined]  # every service that is shipped has them
+    write = calls.write
 
-    def send_with_power(body: bytes) -> Any:
+    def write_with_power(*given: Any, **named: Any) -> Any:
         if system.is_dead:
             raise PowerCutError
-        return send(body)
+        return write(*given, **named)
 
-    service.send = send_with_power  # type: ignore[method-assign]
+    calls.write = write_with_power
 
     def read(stop: Any) -> Iterator[Any]:
-        return read_messages(read_lines(io.BytesIO(as_bytes(MESSAGES)), stop, idle_s=0.01), Counter())
+        return read_messages(read_lines(io.BytesIO(as_bytes(messages)), stop, idle_s=0.01), Counter())
 
     def emit(value: bytes) -> None:
         if system.is_dead:
@@ -157,44 +166,57 @@ def run_until(cut_at: int, settings: dict[str, Any]) -> tuple[LossySystem, list[
 
     try:
         execute(checked, Input(read, emit), report=lambda _: None, service=service, system=system)
-    except (PowerCutError, AmplemarketError):
+    except (PowerCutError, TargetError):
         assert system.is_dead
     return system, states
 
 
+@pytest.fixture(params=SIDES, ids=str)
+def side(request: pytest.FixtureRequest) -> Side:
+    chosen: Side = request.param
+    return chosen
+
+
 @pytest.fixture
-def small(settings: dict[str, Any]) -> dict[str, Any]:
-    return settings | {"batch_size_rows": 3, "max_in_flight": 1}
+def small(settings: dict[str, Any], side: Side) -> dict[str, Any]:
+    return side.adapted(settings) | {"batch_size_rows": 3, "max_in_flight": 1}
 
 
-def call_count(settings: dict[str, Any], path: Path) -> int:
-    return run_until(0, settings | {"results_path": str(path)})[0].calls
+def call_count(settings: dict[str, Any], path: Path, messages: Messages) -> int:
+    return run_until(0, settings | {"results_path": str(path)}, messages)[0].calls
+
+
+def places(total: int, step: int, turn: int) -> range:
+    """Every call, or one in so many: other ones each time, and others for each side."""
+    return range(1, total + 1) if ALL else range(1 + turn % step, total + 1, step)
 
 
 @pytest.mark.step("D2", "D6", "D7", "D8", "R1", "R2", "R3")
 def test_a_power_cut_at_any_storage_call_loses_nobody_and_sends_nobody_twice(
-    small: dict[str, Any], sandbox: RunningSandbox, tmp_path: Path
+    small: dict[str, Any], sandbox: RunningSandbox, tmp_path: Path, side: Side
 ) -> None:
-    total = call_count(small, tmp_path / "whole")
+    messages = messages_of(side)
+    total = call_count(small, tmp_path / "whole", messages)
     assert total > 100
-    seeds = range(10) if ALL else [SEED]
-    cuts = range(1, total + 1) if ALL else range(1 + SEED % 4, total + 1, 4)
-    for seed in seeds:
-        for cut_at in cuts:
+    for seed in range(10) if ALL else [SEED]:
+        for cut_at in places(total, 6, SEED + 3 * SIDES.index(side)):
             name = f"CRASH_SEED={seed}, cut at call {cut_at} of {total}"
             sandbox.reset()
-            sandbox.set(users=["dana@northwind.example"], requests_per_minute=0)
+            sandbox.set(users=USERS, requests_per_minute=0)
             folder = {"results_path": str(tmp_path / f"{seed}-{cut_at}")}
-            system, states = run_until(cut_at, small | folder)
+            system, states = run_until(cut_at, small | folder, messages)
             assert system.is_dead, name
             system.lose(random.Random(seed * 10_000 + cut_at))
             check_state(states, Path(folder["results_path"]), name)
-            healed = run_singer(MESSAGES, small | folder)
+            healed = run_singer(messages, small | folder)
             assert healed.error is None, f"{name}: {healed.error}"
             assert healed.summary.rows == healed.summary.records == 10, name
             assert healed.states[-1] == '{"at": 10}', name
-            sent = Counter(lead["email"] for lead in leads_of(sandbox))
-            assert sent == Counter(PEOPLE), f"{name}: {sent}"
+            assert sent_by(side, sandbox) == Counter(PEOPLE), name
+
+
+def sent_by(side: Side, sandbox: RunningSandbox) -> Counter[str]:
+    return Counter(arrival.email for arrival in side.arrivals(sandbox))
 
 
 def check_state(states: list[str], folder: Path, name: str) -> None:
@@ -209,27 +231,28 @@ def check_state(states: list[str], folder: Path, name: str) -> None:
 @pytest.mark.step("D8")
 @pytest.mark.parametrize(("number", "exit_code"), [(15, 143), (2, 130)])
 def test_a_signal_at_any_storage_call_loses_nobody_and_sends_nobody_twice(
-    small: dict[str, Any], sandbox: RunningSandbox, tmp_path: Path, number: int, exit_code: int
+    small: dict[str, Any], sandbox: RunningSandbox, tmp_path: Path, side: Side, number: int, exit_code: int
 ) -> None:
-    total = call_count(small, tmp_path / "whole")
+    messages = messages_of(side)
+    total = call_count(small, tmp_path / "whole", messages)
     endings: Counter[int] = Counter()
-    for at in range(1, total + 1) if ALL else range(1 + (SEED + number) % 6, total + 1, 6):
+    for at in places(total, 9, SEED + number + 4 * SIDES.index(side)):
         name = f"CRASH_SEED={SEED}, signal {number} at call {at} of {total}"
         sandbox.reset()
-        sandbox.set(users=["dana@northwind.example"], requests_per_minute=0)
+        sandbox.set(users=USERS, requests_per_minute=0)
         folder = {"results_path": str(tmp_path / f"{number}-{at}")}
-        ended, states = stopped_at(at, number, small | folder)
+        ended, states = stopped_at(at, number, small | folder, messages)
         assert ended in {0, exit_code}, f"{name}: {ended}"
         endings[ended] += 1
         check_state(states, Path(folder["results_path"]), name)
-        healed = run_singer(MESSAGES, small | folder)
+        healed = run_singer(messages, small | folder)
         assert healed.error is None, f"{name}: {healed.error}"
         assert healed.states[-1] == '{"at": 10}', name
-        assert Counter(lead["email"] for lead in leads_of(sandbox)) == Counter(PEOPLE), name
+        assert sent_by(side, sandbox) == Counter(PEOPLE), name
     assert endings[exit_code] > endings[0], "most of these moments are before the end"
 
 
-def stopped_at(at: int, number: int, settings: dict[str, Any]) -> tuple[int, list[str]]:
+def stopped_at(at: int, number: int, settings: dict[str, Any], messages: Messages) -> tuple[int, list[str]]:
     """Run with a signal's wish at the `at`-th storage call; returns exit code and STATE lines."""
     system, states = LossySystem(0), []
     stops: list[Any] = []
@@ -242,12 +265,12 @@ def stopped_at(at: int, number: int, settings: dict[str, Any]) -> tuple[int, lis
         if system.calls >= at:
             stop.request(number)
         stops.append(stop)
-        return read_messages(read_lines(io.BytesIO(as_bytes(MESSAGES)), stop, idle_s=0.01), Counter())
+        return read_messages(read_lines(io.BytesIO(as_bytes(messages)), stop, idle_s=0.01), Counter())
 
     system.before_call = wish
     given = Input(read, lambda value: states.append(value.decode()))
     try:
         execute(read_settings(settings), given, report=lambda _: None, system=system)
-    except AmplemarketError as error:
+    except TargetError as error:
         return error.exit_code, states
     return 0, states

@@ -20,22 +20,25 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from target_amplemarket.config import Settings, read_settings
-from target_amplemarket.delivery.outbox import Outbox
+from target_amplemarket.delivery.outbox import Outbox, OutboxEntry
 from target_amplemarket.errors import ApiUnreachable, ListsHeld, RefusedByApi, Stopped
 from target_amplemarket.results.reader import read_results
 from target_amplemarket.results.recovery import Verdict
 from target_amplemarket.results.summary import RunSummary
 from target_amplemarket.runner import Input, execute, resolve_list, settle_outbox
+from target_amplemarket.services.entries import ENTRIES
 from target_amplemarket.services.protocol import (
     Absent,
     Accepted,
     Account,
     CannotAsk,
     Confirmation,
+    EntryPage,
     Exclusions,
     Found,
     LeadRefusal,
     ListRequest,
+    ListState,
     NotSent,
     Outcome,
     RefusalKind,
@@ -53,9 +56,15 @@ LAG_S = 60.0
 LATE_S = (60.0, 200.0)  # with the lag not later than the second look
 OWNER = "dana@northwind.example"
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  # the folders below it have random names
+PEOPLE_PER_CALL = 2
+"""Where calls add to lists; fewer than most lists hold."""
 ANSWERS = ("ok", "lost_committed", "lost", "late", "very_late", "limited", "refuse_one", "refuse_all", "no_credits")
+ADDING_ANSWERS = ("lost_part", "late_part", "lost_empty", "short")
+"""What only a call that adds to a list can come to; a call that makes one takes them for `lost`."""
 IN_PARTS = (["refuse_one", "lost"], ["refuse_one", "lost_committed"], ["refuse_all", "lost", "late"])
-PLANS = st.lists(st.sampled_from(("ok", "ok", *ANSWERS)), min_size=1, max_size=4) | st.sampled_from(IN_PARTS)
+ADDED_IN_PARTS = (["lost_part", "ok"], ["lost_part", "lost_part", "late_part"], ["lost_empty", "short", "ok"])
+EITHER = ("ok", "ok", *ANSWERS, *ADDING_ANSWERS)
+PLANS = st.lists(st.sampled_from(EITHER), min_size=1, max_size=4) | st.sampled_from((*IN_PARTS, *ADDED_IN_PARTS))
 COLUMNS = ["run_id", "record_no", "record_key", "status", "reason"]
 LISTINGS = st.sampled_from(("up", "stale", "down"))
 
@@ -78,7 +87,7 @@ class SharedClock(VirtualClock):
 
 @dataclass(frozen=True)
 class Committed:
-    """A list in the account, from some moment on."""
+    """What a call committed: a list, or people of one; in the account from some moment on."""
 
     name: str
     people: tuple[int, ...]
@@ -87,12 +96,19 @@ class Committed:
 
 @dataclass
 class Server:
-    """Implements `Service`: a commit log, and answers that follow a plan whatever the order in which lists come."""
+    """Implements `Service`: a commit log, and answers that follow a plan whatever the order in which lists come.
+
+    Where `adds_to_lists`, a list is all that was committed under its name, and who is sent again is in it twice.
+    """
 
     clock: SharedClock
     folder: Path
     name: str = "scripted"
     max_leads_per_list: int = 10_000
+    max_leads_per_call: int = 10_000
+    adds_to_lists: bool = False
+    has_owners: bool = True
+    has_exclusions: bool = True
     requests: Counter[str] = field(default_factory=Counter)
     log: list[Committed] = field(default_factory=list)
     listing: str = "up"
@@ -129,9 +145,22 @@ class Server:
         with self.lock:
             if self.listing == "down":
                 return CannotAsk("server_fault", 503)
-            seen_at_s = self.clock.monotonic_s() - (LAG_S if self.listing == "stale" else 0.0)
-            found = [n for n, c in enumerate(self.log) if f"[{marker}]" in c.name and c.at_s <= seen_at_s]
-        return Found(tuple(f"list-{n}" for n in found), (None,) * len(found)) if found else Absent()
+            names = [c.name if self.adds_to_lists else f"list-{n}" for n, c in self._seen() if f"[{marker}]" in c.name]
+        found = tuple(dict.fromkeys(names))
+        return Found(found, (None,) * len(found)) if found else Absent()
+
+    def entries(self, list_id: str) -> Iterator[EntryPage | CannotAsk]:
+        with self.lock:
+            people = [person for _, c in self._seen() if c.name == list_id for person in c.people]
+            is_down = self.listing == "down"
+        rows = [{"entry_id": f"entry-{n}", "email": mail_of(person)} for n, person in enumerate(people)]
+        page = EntryPage(ListState("completed", None), pa.Table.from_pylist(rows, schema=ENTRIES))
+        yield CannotAsk("server_fault", 503) if is_down else page
+
+    def _seen(self) -> list[tuple[int, Committed]]:
+        """What is shown by now."""
+        seen_at_s = self.clock.monotonic_s() - (LAG_S if self.listing == "stale" else 0.0)
+        return [(number, committed) for number, committed in enumerate(self.log) if committed.at_s <= seen_at_s]
 
     def _send(self, name: str, people: list[int]) -> Outcome:
         if self.kill_at is not None and (self.is_dead or sum(self.sends.values()) >= self.kill_at):
@@ -140,11 +169,9 @@ class Server:
         self.sends[people[0]] += 1
         match answer:
             case "ok":
-                return Accepted(self._commit(name, people), None, 202)
-            case "lost_committed":
-                self._commit(name, people)
-            case "late" | "very_late":
-                self._commit(name, people, LATE_S[answer == "very_late"])
+                return self._accept(name, people)
+            case "short" if self.adds_to_lists:
+                return self._accept(name, people[: len(people) // 2])
             case "limited" if self.sends[people[0]] < 8:
                 return NotSent("rate_limited", 1.0, 429)
             case "refuse_one":
@@ -154,9 +181,29 @@ class Server:
                 return Refused(RefusalKind.REQUEST, 400)
             case "no_credits":
                 return Refused(RefusalKind.CREDITS, 402)
+        self._commit_unanswered(answer, name, people)
+        return Unknown("connection_lost")
+
+    def _commit_unanswered(self, answer: str, name: str, people: list[int]) -> None:
+        half = len(people) // 2
+        match answer:
+            case "lost_committed":
+                self._commit(name, people)
+            case "late" | "very_late":
+                self._commit(name, people, LATE_S[answer == "very_late"])
+            case "lost_part" if self.adds_to_lists:
+                self._commit(name, people[:half])
+            case "late_part" if self.adds_to_lists:
+                self._commit(name, people[:half])
+                self._commit(name, people[half:], LATE_S[0])
+            case "lost_empty" if self.adds_to_lists:
+                self._commit(name, [])
             case _:
                 pass
-        return Unknown("connection_lost")
+
+    def _accept(self, name: str, people: list[int]) -> Accepted:
+        number = self._commit(name, people)
+        return Accepted(name, None, 200, len(people)) if self.adds_to_lists else Accepted(number, None, 202)
 
     def _commit(self, name: str, people: list[int], late_s: float = 0.0) -> str:
         self.log.append(Committed(name, tuple(people), self.clock.monotonic_s() + late_s))
@@ -169,6 +216,10 @@ class Server:
                 self._commit(name, people, LATE_S[0])
             self.snapshot = copy_of(self.folder)
         raise Killed
+
+
+def mail_of(person: int) -> str:
+    return f"person{person}@acme.example"
 
 
 def person_of(mail: str) -> int:
@@ -210,8 +261,10 @@ class Protocol(RuleBasedStateMachine):
         finally:
             shutil.rmtree(self.home)
 
-    @initialize(size=st.integers(1, 4), most=st.integers(1, 3))
-    def choose(self, size: int, most: int) -> None:
+    @initialize(size=st.integers(1, 5), most=st.integers(1, 3), adds_to_lists=st.booleans())
+    def choose(self, size: int, most: int, adds_to_lists: bool) -> None:
+        if adds_to_lists:
+            self.server.adds_to_lists, self.server.max_leads_per_call = True, PEOPLE_PER_CALL
         self.settings: Settings = read_settings(
             {
                 "api_key": "key",
@@ -254,14 +307,20 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(chosen=st.integers(0, 9))
     def resolve(self, chosen: int) -> None:
-        """Somebody looks into the account for one of the lists, when whatever comes late has come."""
+        """Somebody looks into the account for one of the lists, when whatever comes late has come.
+
+        Of one that holds some of its people there is nothing to say by hand: `reconcile` asks for them.
+        """
         in_order = sorted(self._open_lists().items(), key=lambda entry: sorted(entry[1]))
         if not in_order:
             return
-        marker, _ = in_order[chosen % len(in_order)]
+        marker, people = in_order[chosen % len(in_order)]
         self.clock.sleep(LATE_S[1])
-        is_there = any(f"[{marker}]" in committed.name for committed in self.server.log)
-        resolve_list(self.settings, marker, Verdict.SENT if is_there else Verdict.ABSENT, clock=self.clock)
+        held = {person for each in self.server.log if f"[{marker}]" in each.name for person in each.people}
+        is_there = {person in held for person in people - self._ended_with(marker)} or {True}
+        if len(is_there) > 1:
+            return
+        resolve_list(self.settings, marker, Verdict.SENT if is_there == {True} else Verdict.ABSENT, clock=self.clock)
         assert marker not in self._open_lists()
 
     @rule(listing=LISTINGS)
@@ -304,7 +363,7 @@ class Protocol(RuleBasedStateMachine):
     @invariant()
     def state_is_not_ahead(self) -> None:
         """Whoever the bookmark has passed is sent and known to be, or refused."""
-        ended = self._people("accepted") | self._people("rejected", "refused_by_api")
+        ended = self._people("accepted") | self._people("rejected", "refused_by_api", "not_added")
         assert set(range(1, self.bookmark + 1)) <= ended
 
     # --- Doing and looking --------------------------------------------------------------------------------------------
@@ -319,7 +378,7 @@ class Protocol(RuleBasedStateMachine):
         first = 1 if from_start else self.bookmark + 1
         messages = [schema("contacts", "email")]
         for person in range(first, self.person_count + 1):
-            messages.append(record("contacts", id=person, email=f"person{person}@acme.example"))
+            messages.append(record("contacts", id=person, email=mail_of(person)))
             if person % 2 == 0 or person == self.person_count:
                 messages.append(state({"at": person}))
         summaries: list[RunSummary] = []
@@ -345,7 +404,8 @@ class Protocol(RuleBasedStateMachine):
             self._check_run(summaries[0], error)
 
     def _check_run(self, summary: RunSummary, error: BaseException | None) -> None:
-        assert "times" not in str(error), "no alarm: nobody is there twice"
+        alarms = ("times", "more than once", "not there when asked")
+        assert not any(words in str(error) for words in alarms), "no alarm: nobody is there twice"
         rows = self._rows()
         numbers = [n for run_id, n in zip(rows["run_id"], rows["record_no"], strict=True) if run_id == summary.run_id]
         assert len(numbers) == summary.rows
@@ -360,19 +420,26 @@ class Protocol(RuleBasedStateMachine):
             self.seen_files = files
         return self.seen_rows
 
-    def _people(self, status: str, reason: str | None = None) -> set[int]:
+    def _people(self, status: str, *reasons: str) -> set[int]:
         rows = self._rows()
         keys = zip(rows["record_key"], rows["status"], rows["reason"], strict=True)
-        return {msgspec.json.decode(key)["id"] for key, s, r in keys if s == status and reason in {None, r}}
+        return {msgspec.json.decode(key)["id"] for key, s, r in keys if s == status and (not reasons or r in reasons)}
+
+    def _ended_with(self, marker: str) -> set[int]:
+        """People of an open list whose end the run that sent it has recorded."""
+        [run_id] = [entry.intent.run_id for entry in self._intents() if entry.intent.marker == marker]
+        rows = self._rows()
+        keys = zip(rows["record_key"], rows["run_id"], rows["status"], strict=True)
+        return {msgspec.json.decode(key)["id"] for key, run, status in keys if run == run_id and status != "held"}
 
     def _sent(self) -> Counter[int]:
         return Counter(person for committed in self.server.log for person in committed.people)
 
     def _open_lists(self) -> dict[str, set[int]]:
-        if not self.folder.is_dir():
-            return {}
-        entries = Outbox(Folder(self.folder), "").entries()
-        return {e.intent.marker: {person_of(mail) for mail in e.leads["email"].to_pylist()} for e in entries}
+        return {e.intent.marker: {person_of(mail) for mail in e.leads["email"].to_pylist()} for e in self._intents()}
+
+    def _intents(self) -> list[OutboxEntry]:
+        return Outbox(Folder(self.folder), "").entries() if self.folder.is_dir() else []
 
 
 TestProtocol = pytest.mark.filterwarnings("error")(Protocol.TestCase)

@@ -79,7 +79,8 @@ def test_about_names_every_setting_and_marks_the_key_secret(capsys: pytest.Captu
     assert "add_record_metadata" not in properties, "there is nothing to add metadata to"
     assert properties["api_key"]["secret"] is True
     assert "default" not in properties["api_key"]
-    assert about["settings"]["required"] == ["api_key", "owner"]
+    for name in ("api_key", "owner", "base_url"):
+        assert "required" in properties[name]["description"]
 
 
 def test_stream_maps_and_flattening_change_records_before_they_are_mapped(sandbox: RunningSandbox) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import random
 import threading
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
@@ -17,13 +18,15 @@ import pyarrow.compute as pc
 from target_amplemarket.clock import Clock
 from target_amplemarket.delivery.limiter import Limiter
 from target_amplemarket.delivery.outbox import Outbox
+from target_amplemarket.delivery.read_back import Sighted, look, sighted
 from target_amplemarket.delivery.reconcile import reconcile
-from target_amplemarket.errors import AmplemarketError, ApiUnreachable, ListsHeld, RefusedByApi, StorageError
+from target_amplemarket.errors import ApiUnreachable, ListsHeld, RefusedByApi, StorageError, TargetError
 from target_amplemarket.lists.lead_list import LeadList
 from target_amplemarket.services.protocol import (
     Absent,
     Accepted,
     CannotAsk,
+    Confirmation,
     Found,
     ListRequest,
     NotSent,
@@ -46,7 +49,7 @@ Enough for four bad leads in 10,000 wherever they stand: 1 + 2 + 12 x 4 splits.
 """
 
 MAX_UNANSWERED: Final = 3
-"""How often a list is sent that is certainly not there each time its answer was lost."""
+"""How often a call is made whose answer is lost each time and that certainly had no effect."""
 
 _FIRST_BACKOFF_S: Final = 1.0
 _LONGEST_BACKOFF_S: Final = 60.0
@@ -60,21 +63,38 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
+class AlreadyThere:
+    """The API took each of these leads for somebody who was in the list before."""
+
+    winner_record_nos: tuple[int, ...]
+    http_status: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NotAdded:
+    """The API counted fewer leads than were sent, and the list, read back, does not hold these."""
+
+    http_status: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """Leads of a list that came to the same end.
 
     Attributes:
         lead_list: Name and marker of the request, and just these leads, in request order.
-        outcome: `Accepted`, `Unknown`, or `Refused` with one `LeadRefusal` per lead where the API named them; `Planned`
-            in a dry run.
+        outcome: `Accepted`, `Unknown`, or `Refused` with one `LeadRefusal` per lead where the API named them;
+            `AlreadyThere` and `NotAdded` only where calls add to lists; `Planned` in a dry run.
         attempt: Which call of this list brought the outcome, from 1.
         is_assumed_sent: The outcome is unknown, and the settings say to count it as sent.
+        is_unseen: The API said that it took the leads, and the list, read back, does not show them.
     """
 
     lead_list: LeadList
-    outcome: Accepted | Refused | Unknown | Planned
+    outcome: Accepted | Refused | Unknown | AlreadyThere | NotAdded | Planned
     attempt: int
     is_assumed_sent: bool = False
+    is_unseen: bool = False
 
     @property
     def is_held(self) -> bool:
@@ -97,7 +117,7 @@ class Delivery:
 
     lead_list: LeadList
     parts: list[Part] = field(default_factory=list)
-    stop: AmplemarketError | None = None
+    stop: TargetError | None = None
     outbox_files: list[str] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
     resent: list[str] = field(default_factory=list)
@@ -140,10 +160,21 @@ def deliver(lead_list: LeadList, sender: Sender, settling: Settling = nullcontex
     Never raises for what the API or the storage does: a storage fault is the delivery's `stop`, so that what was
     accepted before it is recorded all the same.
     """
-    course = _Course(sender, settling, Delivery(lead_list), deque([lead_list]))
+    course = _Course(sender, settling, Delivery(lead_list), deque(_calls_of(lead_list, sender.service)))
     while course.pending and course.delivery.stop is None and not sender.stop.is_set():
         course.step(course.pending.popleft())
+    if sender.service.adds_to_lists and not sender.stop.is_set():
+        course.read_back()
     return course.delivery
+
+
+def _calls_of(lead_list: LeadList, service: Service) -> list[LeadList]:
+    """The leads of each call, all of them for the list of the same marker."""
+    leads, most = lead_list.leads, service.max_leads_per_call
+    if leads.num_rows <= most:
+        return [lead_list]
+    starts = range(0, leads.num_rows, most)
+    return [lead_list.with_leads(leads.slice(start, most), lead_list.marker) for start in starts]
 
 
 @dataclass(slots=True)
@@ -157,28 +188,93 @@ class _Course:
     calls: int = 0
     unanswered: int = 0
     extra_calls_left: int = MAX_EXTRA_CALLS
+    files: dict[str, str] = field(default_factory=dict)  # of the outbox, by marker
+    is_alarmed: bool = False
 
     def step(self, current: LeadList) -> None:
         """Send a list, or what is left of it, and take what comes of it."""
         try:
-            outcome, tries, file_name = _send_patiently(current, self.sender, self.delivery)
+            outcome, tries = self._send_patiently(current)
         except StorageError as error:
             self.delivery.stop = error
             return
         self.calls += tries
         match outcome:
+            case Accepted(added_count=count) if count is not None and count < current.leads.num_rows:
+                self._take_short(current, outcome, count)
             case Accepted():
+                self.unanswered = 0
                 self.delivery.parts.append(Part(current, outcome, self.calls))
             case Refused():
                 self._take_refusal(current, outcome)
             case Unknown():
-                self._take_unknown(current, outcome, file_name)
+                self._take_unknown(current, outcome)
             case NotSent() if not self.sender.stop.is_set():
                 self.delivery.stop = ApiUnreachable(_unreachable_text(outcome))
             case NotSent():
                 pass
             case _:
                 assert_never(outcome)
+
+    def read_back(self) -> None:
+        """Look at the whole list once: what the API said it took should be there, and be there once."""
+        accepted, marker = self._accepted(), self.delivery.lead_list.marker
+        if not accepted:
+            return
+        found = look(marker, pa.concat_tables(accepted), self.sender.service)
+        if not isinstance(found, Found) or found.places is None:
+            LOGGER.warning("list [%s] could not be read back; what the API answered is recorded", marker)
+            return
+        self._alarm(marker, found)
+        parts, places = self.delivery.parts, iter(found.places)
+        self.delivery.parts = []
+        for part in parts:
+            count = part.lead_list.leads.num_rows if isinstance(part.outcome, Accepted) else 0
+            is_seen = [entry is not None for entry in itertools.islice(places, count)]
+            self.delivery.parts += _parted_by_sight(part, is_seen)
+
+    def _send_patiently(self, current: LeadList) -> tuple[Outcome, int]:
+        """Outbox first, then the call; again only while it is certain that nothing arrived."""
+        sender, delivery = self.sender, self.delivery
+        body = sender.service.encode(sender.request_for(current), current.leads)
+        file_name = self._write_intent(current, body)
+        outcome: Outcome = NotSent("stopped")
+        tries = 0
+        while tries < MAX_TRIES_NOT_SENT and not sender.stop.is_set():
+            tries += 1
+            outcome = sender.service.send(body)
+            if not isinstance(outcome, NotSent):
+                break
+            _wait(outcome, tries, sender)
+        # The rest of a list has the file name that the whole had, so an answer to the whole says nothing of the rest.
+        others = [name for name in delivery.outbox_files if name != file_name]
+        # Once an answer was lost, only an answer ends the question: a later call that never left does not.
+        is_open = isinstance(outcome, Unknown) or (isinstance(outcome, NotSent) and current.marker in delivery.resent)
+        delivery.outbox_files = others if is_open else [*others, file_name]
+        return _usable(outcome, current.leads.num_rows), tries
+
+    def _write_intent(self, current: LeadList, body: bytes) -> str:
+        """One file for each marker; where calls add to the list it holds the leads of all of them, from the first."""
+        if not self.sender.service.adds_to_lists:
+            self.files[current.marker] = self.sender.outbox.write(current, body)
+        elif current.marker not in self.files:
+            self.files[current.marker] = self.sender.outbox.write(self.delivery.lead_list, body)
+        return self.files[current.marker]
+
+    def _take_short(self, current: LeadList, accepted: Accepted, count: int) -> None:
+        """The API counted fewer than were sent: the list says who is in it, if it can say of as many."""
+        status = accepted.http_status
+        found = self._sighted(current, self._look(current), is_answered=True)
+        if found is None or len(found.accepted) < count:
+            with self.settling():
+                found = self._sighted(current, self._ask_late(current), is_answered=True)
+        if found is None or len(found.accepted) < count:
+            outcome = Unknown("short_count", status)
+            _hold(current, outcome, self.calls, self.files[current.marker], self.delivery)
+            return
+        missing = self._take_sighted(current, found, status)
+        if missing is not None:
+            self.delivery.parts.append(Part(missing, NotAdded(status), self.calls))
 
     def _take_refusal(self, current: LeadList, refused: Refused) -> None:
         match refused.kind:
@@ -192,67 +288,105 @@ class _Course:
             case _:
                 self.delivery.stop = RefusedByApi(_stop_text(refused))
 
-    def _take_unknown(self, current: LeadList, outcome: Unknown, file_name: str) -> None:
+    def _take_unknown(self, current: LeadList, outcome: Unknown) -> None:
         self.unanswered += 1
         with self.settling():
-            is_absent = _ask(current, outcome, self.calls, file_name, self.sender, self.delivery)
-        if is_absent and self.unanswered < MAX_UNANSWERED:
+            absent = self._ask(current, outcome)
+        if absent is not None and self.unanswered < MAX_UNANSWERED:
             self.delivery.resent.append(current.marker)
-            self.pending.appendleft(current)
-        elif is_absent:
-            _hold(current, outcome, self.calls, file_name, self.delivery)
+            self.pending.appendleft(absent)
+        elif absent is not None:
+            _hold(absent, outcome, self.calls, self.files[current.marker], self.delivery)
+
+    def _ask(self, current: LeadList, outcome: Unknown) -> LeadList | None:
+        """Settle, then ask; returns the leads that are certainly not there and may be sent again."""
+        sender, delivery, file_name = self.sender, self.delivery, self.files[current.marker]
+        LOGGER.info(
+            "list [%s] has no answer (%s): asking in %s s whether it arrived",
+            current.marker,
+            outcome.reason,
+            sender.settle_s,
+        )
+        match self._ask_late(current):
+            case Found() as found:
+                return self._take_found(current, found)
+            case Absent():
+                return current
+            case CannotAsk() if sender.on_unknown == "resend" and not sender.stop.is_set():
+                return current
+            case CannotAsk() if sender.on_unknown == "assume_sent" and not sender.stop.is_set():
+                delivery.parts.append(Part(current, outcome, self.calls, is_assumed_sent=True))
+                delivery.outbox_files.append(file_name)
+                return None
+            case CannotAsk():
+                _hold(current, outcome, self.calls, file_name, delivery)
+                return None
+            case never:
+                assert_never(never)
+
+    def _ask_late(self, current: LeadList) -> Confirmation:
+        sender = self.sender
+        answers = reconcile(
+            [current.marker], lambda _: self._look(current), sender.clock, sender.stop, settle_s=sender.settle_s
+        )
+        return answers[current.marker]
+
+    def _look(self, current: LeadList) -> Confirmation:
+        """Ask for the list, and for the current leads behind those that are in it by now."""
+        return look(current.marker, pa.concat_tables([*self._accepted(), current.leads]), self.sender.service)
+
+    def _accepted(self) -> list[pa.Table]:
+        return [part.lead_list.leads for part in self.delivery.parts if isinstance(part.outcome, Accepted)]
+
+    def _take_found(self, current: LeadList, found: Found) -> LeadList | None:
+        """The list is there, with all of its leads or with some; returns those that are not in it."""
+        self._alarm(current.marker, found)
+        seen = self._sighted(current, found, is_answered=False)
+        if seen is None:
+            accepted = Accepted(found.list_ids[0], found.urls[0], None)
+            self.delivery.parts.append(Part(current, accepted, self.calls))
+        absent = None if seen is None else self._take_sighted(current, seen, None)
+        if absent is None:
+            self.delivery.outbox_files.append(self.files[current.marker])
+        return absent
+
+    def _sighted(self, current: LeadList, answer: Confirmation, *, is_answered: bool) -> Sighted | None:
+        """The current leads by what the list shows of them; None where it was not read back."""
+        if not isinstance(answer, Found) or answer.places is None:
+            return None
+        numbers = [number for leads in self._accepted() for number in leads.column("record_no").to_pylist()]
+        record_nos = current.leads.column("record_no").to_pylist()
+        return sighted(answer, numbers, record_nos, is_answered=is_answered)
+
+    def _take_sighted(self, current: LeadList, seen: Sighted, http_status: int | None) -> LeadList | None:
+        """Take those who are in the list; returns those who are not."""
+        accepted = Accepted(seen.list_id, seen.url, http_status)
+        already_there = AlreadyThere(seen.winner_record_nos, http_status)
+        for rows, outcome in ((seen.accepted, accepted), (seen.already_there, already_there)):
+            if rows:
+                self.delivery.parts.append(Part(_chosen(current, rows), outcome, self.calls))
+        return _chosen(current, seen.missing) if seen.missing else None
+
+    def _alarm(self, marker: str, found: Found) -> None:
+        if found.places is None and len(found.list_ids) > 1:
+            self.delivery.alarms.append(alarm_text(marker, found.list_ids))
+        if found.repeated_count and not self.is_alarmed:
+            self.is_alarmed = True
+            self.delivery.alarms.append(repeated_text(marker, found.repeated_count))
 
 
-def _send_patiently(lead_list: LeadList, sender: Sender, delivery: Delivery) -> tuple[Outcome, int, str]:
-    """Outbox first, then the call; again only while it is certain that nothing arrived."""
-    body = sender.service.encode(sender.request_for(lead_list), lead_list.leads)
-    file_name = sender.outbox.write(lead_list, body)
-    outcome: Outcome = NotSent("stopped")
-    tries = 0
-    while tries < MAX_TRIES_NOT_SENT and not sender.stop.is_set():
-        tries += 1
-        outcome = sender.service.send(body)
-        if not isinstance(outcome, NotSent):
-            break
-        _wait(outcome, tries, sender)
-    # The rest of a list has the file name that the whole had, so an answer to the whole says nothing of the rest.
-    others = [name for name in delivery.outbox_files if name != file_name]
-    # Once an answer was lost, only an answer ends the question: a later call that never left does not.
-    is_open = isinstance(outcome, Unknown) or (isinstance(outcome, NotSent) and lead_list.marker in delivery.resent)
-    delivery.outbox_files = others if is_open else [*others, file_name]
-    return _usable(outcome, lead_list.leads.num_rows), tries, file_name
+def _chosen(current: LeadList, rows: Sequence[int]) -> LeadList:
+    return current.with_leads(current.leads.take(pa.array(rows, pa.int64())), current.marker)
 
 
-def _ask(current: LeadList, outcome: Unknown, calls: int, file_name: str, sender: Sender, delivery: Delivery) -> bool:
-    """Settle, then ask; returns whether the list is certainly not there and may be sent again."""
-    LOGGER.info(
-        "list [%s] has no answer (%s): asking in %s s whether it arrived",
-        current.marker,
-        outcome.reason,
-        sender.settle_s,
-    )
-    markers = [current.marker]
-    answers = reconcile(markers, sender.service, sender.clock, sender.stop, settle_s=sender.settle_s)
-    match answers[current.marker]:
-        case Found(list_ids=list_ids, urls=urls):
-            delivery.parts.append(Part(current, Accepted(list_ids[0], urls[0], None), calls))
-            delivery.outbox_files.append(file_name)
-            if len(list_ids) > 1:
-                delivery.alarms.append(alarm_text(current.marker, list_ids))
-            return False
-        case Absent():
-            return True
-        case CannotAsk() if sender.on_unknown == "resend" and not sender.stop.is_set():
-            return True
-        case CannotAsk() if sender.on_unknown == "assume_sent" and not sender.stop.is_set():
-            delivery.parts.append(Part(current, outcome, calls, is_assumed_sent=True))
-            delivery.outbox_files.append(file_name)
-            return False
-        case CannotAsk():
-            _hold(current, outcome, calls, file_name, delivery)
-            return False
-        case never:
-            assert_never(never)
+def _parted_by_sight(part: Part, is_seen: Sequence[bool]) -> list[Part]:
+    """The part as it is, or in two: who is shown, and who is not."""
+    if all(is_seen):
+        return [part]
+    seen = [row for row, is_it in enumerate(is_seen) if is_it]
+    unseen = [row for row, is_it in enumerate(is_seen) if not is_it]
+    parts = [replace(part, lead_list=_chosen(part.lead_list, seen))] if seen else []
+    return [*parts, replace(part, lead_list=_chosen(part.lead_list, unseen), is_unseen=True)]
 
 
 def _hold(current: LeadList, outcome: Unknown, calls: int, file_name: str, delivery: Delivery) -> None:
@@ -265,6 +399,11 @@ def _hold(current: LeadList, outcome: Unknown, calls: int, file_name: str, deliv
 def alarm_text(marker: str, list_ids: Collection[str]) -> str:
     """For people: a list was created more than once."""
     return f"list [{marker}] is in the account {len(list_ids)} times ({', '.join(list_ids)}): remove all but one there"
+
+
+def repeated_text(marker: str, count: int) -> str:
+    """For people: somebody is in a list more than once."""
+    return f"list [{marker}] holds {count:,} of its leads more than once: remove all but one there"
 
 
 def _wait(outcome: NotSent, tries: int, sender: Sender) -> None:
@@ -298,7 +437,8 @@ def _evict(current: LeadList, refused: Refused, calls: int, delivery: Delivery) 
 def _halves(current: LeadList, sender: Sender) -> list[LeadList]:
     half = current.leads.num_rows // 2
     slices = (current.leads.slice(0, half), current.leads.slice(half))
-    return [current.with_leads(leads, sender.make_marker()) for leads in slices]
+    is_same = sender.service.adds_to_lists
+    return [current.with_leads(leads, current.marker if is_same else sender.make_marker()) for leads in slices]
 
 
 def _refusal_text(refused: Refused, what: str) -> str:
@@ -313,12 +453,14 @@ def _stop_text(refused: Refused) -> str:
             return _refusal_text(refused, "lists for want of credits") + ": top up the account, then run again" + rest
         case RefusalKind.OWNER:
             return _refusal_text(refused, "the lists' owner") + ": set `owner` to a user of the account" + rest
+        case RefusalKind.ADDRESS if refused.setting:
+            return _refusal_text(refused, "the list, whatever its leads") + f": check `{refused.setting}`" + rest
         case RefusalKind.ADDRESS:
             return _refusal_text(refused, "calls to this address") + ": check `base_url`" + rest
         case RefusalKind.LEADS | RefusalKind.REQUEST | RefusalKind.TOO_LARGE:
             return _refusal_text(refused, "lists, whichever leads they hold") + rest
         case RefusalKind.CREDENTIALS:
-            return _refusal_text(refused, "the key") + ": check `api_key` and its rights" + rest
+            return _refusal_text(refused, "the key") + ": check `api_key`, or what gives it, and its rights" + rest
         case _:
             assert_never(refused.kind)
 

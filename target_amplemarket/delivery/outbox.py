@@ -10,7 +10,7 @@ import msgspec
 import pyarrow as pa
 
 from target_amplemarket.errors import StorageError
-from target_amplemarket.leads.tables import LEADS
+from target_amplemarket.leads.tables import LEADS, OLDER_LEADS, widened
 from target_amplemarket.lists.lead_list import LeadList
 from target_amplemarket.storage.arrow import arrow_file, arrow_table
 from target_amplemarket.storage.durable import Folder
@@ -98,7 +98,7 @@ class Outbox:
     def _read(self, name: str) -> OutboxEntry:
         content = self._folder.read(name)
         try:
-            table = arrow_table(content or b"", LEADS)
+            table = _leads_of(content or b"")
             intent = msgspec.json.decode((table.schema.metadata or {})[_METADATA_KEY], type=Intent)
         except (ValueError, KeyError, msgspec.MsgspecError):
             raise StorageError(
@@ -106,3 +106,16 @@ class Outbox:
                 "look for the marker in its name among the account's lists"
             ) from None
         return OutboxEntry(name, intent, table.replace_schema_metadata(None))
+
+
+def _leads_of(content: bytes) -> pa.Table:
+    """The leads in a file, of an older version too, with their metadata.
+
+    Raises:
+        ValueError: The file is cut, damaged or another one.
+    """
+    try:
+        return arrow_table(content, LEADS)
+    except ValueError:
+        older = arrow_table(content, OLDER_LEADS)
+        return widened(older, LEADS).replace_schema_metadata(older.schema.metadata)

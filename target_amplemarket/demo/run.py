@@ -19,12 +19,17 @@ import pyarrow.compute as pc
 from target_amplemarket.demo.export import write_export
 from target_amplemarket.demo.names import OWNERS
 from target_amplemarket.demo.tap import OWNER_MEMBER, ensure_tap, tap_commands
-from target_amplemarket.errors import AmplemarketError, SettingsError
+from target_amplemarket.errors import SettingsError, TargetError
 from target_amplemarket.leads.fingerprints import Identity, fingerprint_column
 from target_amplemarket.results.reader import LAST, read_results
 
 _LEADS_PER_LIST: Final = 5_000
 _SANDBOX_KEY: Final = "sandbox-key"
+_OF_SERVICE: Final[dict[str, dict[str, str]]] = {
+    "amplemarket": {"owner": OWNERS[0], "owner_field": OWNER_MEMBER},
+    "lance": {"lance_find_people": "linkedin_url"},  # the warehouse's rows have no first and last name
+}
+"""Settings of the demo beside those that both have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,7 @@ def run_demo(
     record_count: int,
     sandbox: Any,
     say: Callable[[str], None],
+    service: str = "amplemarket",
     tap: Path | None = None,
 ) -> Iterator[DemoRun]:
     """Write the export, read it with a real tap, send it; then the same once more.
@@ -61,20 +67,21 @@ def run_demo(
         record_count: Records in the export.
         sandbox: A running sandbox whose users include the export's owners.
         say: Takes a line for people before each step.
+        service: Which API the leads go to.
         tap: A tap-jsonl executable, or None to find or install one.
 
     Yields:
         The first run, and the second, in which everybody is known already.
 
     Raises:
-        AmplemarketError: A step failed; the message says where its log is.
+        TargetError: A step failed; the message says where its log is.
     """
     say(f"writing a made-up CRM export of {record_count:,} records to {folder / 'export'}")
     export = write_export(folder / "export", record_count=record_count)
     executable = ensure_tap(folder / "taps", say=say, tap=tap)
     commands = list(tap_commands(executable, export.folder, folder / "taps" / "settings").values())
     shutil.rmtree(folder / "results", ignore_errors=True)
-    settings_path = _write_settings(folder, sandbox.url)
+    settings_path = _write_settings(folder, sandbox.url, service)
     for number, what in ((1, "sending it"), (2, "sending the same export once more")):
         say(f"{what}: {len(commands)} runs of tap-jsonl | target-amplemarket")
         known_lists = len(sandbox.log())
@@ -93,14 +100,14 @@ def demo_users() -> tuple[str, ...]:
     return tuple(OWNERS)
 
 
-def _write_settings(folder: Path, url: str) -> Path:
+def _write_settings(folder: Path, url: str, service: str) -> Path:
     settings = {
+        "service": service,
         "api_key": _SANDBOX_KEY,
         "base_url": url,
-        "owner": OWNERS[0],
-        "owner_field": OWNER_MEMBER,
         "results_path": str(folder / "results"),
         "batch_size_rows": _LEADS_PER_LIST,
+        **_OF_SERVICE[service],
     }
     path = folder / "target.json"
     path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
@@ -122,7 +129,7 @@ def _run_target(taps: list[list[str]], settings_path: Path, log_path: Path, stat
                     break
         exit_code = running.wait()
     if exit_code:
-        raise AmplemarketError(f"the target ended with status {exit_code}; its log is {log_path}")
+        raise TargetError(f"the target ended with status {exit_code}; its log is {log_path}")
     if tap_exit_code:
         raise SettingsError(f"the tap ended with status {tap_exit_code}; its log is {log_path}")
 
@@ -130,7 +137,8 @@ def _run_target(taps: list[list[str]], settings_path: Path, log_path: Path, stat
 def count_disagreements(committed: list[Any], rows: pa.Table, fingerprint_key: bytes) -> int:
     """Leads that the commit log has and the results do not say were accepted there, and the other way round.
 
-    A lead is the same where list, position, LinkedIn profile and e-mail agree; the latter two by fingerprint.
+    A lead is the same where list, LinkedIn profile and e-mail agree, the latter two by fingerprint; and the position,
+    where a list comes with one call.
 
     Args:
         committed: Lists of the sandbox's commit log.
@@ -139,16 +147,33 @@ def count_disagreements(committed: list[Any], rows: pa.Table, fingerprint_key: b
     """
     in_log = Counter(lead for entry in committed for lead in _logged(entry, fingerprint_key))
     accepted = rows.filter(pc.equal(rows.column("status"), "accepted"))
+    is_filled = any(entry.additions for entry in committed)
     names = ("list_id", "list_position", "linkedin_fingerprint", "email_fingerprint")
-    in_results = Counter(zip(*(accepted.column(name).to_pylist() for name in names), strict=True))
+    columns = [accepted.column(name).to_pylist() for name in names]
+    if is_filled:
+        columns[1] = [None] * accepted.num_rows
+    in_results = Counter(zip(*columns, strict=True))
     return ((in_log - in_results) + (in_results - in_log)).total()
 
 
-def _logged(entry: Any, key: bytes) -> Iterator[tuple[str, int, bytes | None, bytes | None]]:
-    leads = entry.created.leads.all()
-    prints = [
-        fingerprint_column(pa.array([lead.get(name) for lead in leads], pa.string()), key, identity).to_pylist()
-        for name, identity in (("linkedin_url", Identity.LINKEDIN), ("email", Identity.EMAIL))
-    ]
-    for position, (linkedin, email) in enumerate(zip(*prints, strict=True)):
-        yield entry.created.list_id, position, linkedin, email
+def _logged(entry: Any, key: bytes) -> Iterator[tuple[str, int | None, bytes | None, bytes | None]]:
+    """Each lead of a list in the commit log; of calls that add to a list those whom it took."""
+    for call in entry.calls:
+        leads = call.leads.all()
+        is_new = call.is_new if entry.additions else [True] * len(leads)
+        texts = (
+            [_member(lead, *names) for lead in leads]
+            for names in (("linkedin_url", "linkedinUrl"), ("email", "emails"))
+        )
+        prints = [
+            fingerprint_column(pa.array(column, pa.string()), key, identity).to_pylist()
+            for column, identity in zip(texts, (Identity.LINKEDIN, Identity.EMAIL), strict=True)
+        ]
+        for position, (linkedin, email, is_taken) in enumerate(zip(*prints, is_new, strict=True)):
+            if is_taken:
+                yield entry.id, None if entry.additions else position, linkedin, email
+
+
+def _member(lead: dict[str, Any], *names: str) -> str | None:
+    value = next((lead[name] for name in names if lead.get(name)), None)
+    return value[0] if isinstance(value, list) else value

@@ -5,13 +5,15 @@ the order in which candidates are tried per record. Sources: field references of
 HubSpot (contact properties), Pipedrive (persons), the export columns of Apollo and Clay, and common warehouse names.
 
 What is left out on purpose, since a wrong value is paid for: `role` (of a user in an application: `admin`), `headline`
-(a slogan), LinkedIn ids and handles (no URL can be made of them), `url`, `name`.
+(a slogan), LinkedIn ids and handles (no URL can be made of them), `url`, `name`, phones of companies and private ones,
+cities and countries of companies. `person_id` and `company_id` are the service's own ids: members of just these names
+mostly hold the source's keys, so they count only where the settings say so.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from target_amplemarket.singer.records import Path
@@ -102,6 +104,72 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
         "org_website",
         "web_site",
     ),
+    "first_name": (
+        "first_name",  # Salesforce, HubSpot `firstname`, Pipedrive, Apollo, Clay
+        "person_first_name",
+        "contact_first_name",
+        "given_name",
+        "forename",
+    ),
+    "last_name": (
+        "last_name",  # Salesforce, HubSpot `lastname`, Pipedrive, Apollo, Clay
+        "person_last_name",
+        "contact_last_name",
+        "family_name",
+        "surname",
+    ),
+    "person_id": ("lance_person_id", "lance_lead_id", "lance_id"),
+    "company_id": ("lance_company_id",),
+    "phones": (
+        "mobile_phone",  # Salesforce `MobilePhone`, HubSpot, Apollo export
+        "mobile_phone_number",
+        "mobile",
+        "cell_phone",
+        "direct_dial",
+        "direct_phone",
+        "work_direct_phone",  # Apollo export
+        "phone",  # Salesforce, HubSpot; Pipedrive API v1: list of objects
+        "phone_number",
+        "phones",  # Pipedrive API v2: list of objects
+        "phone_numbers",  # Apollo API: list of objects
+        "work_phone",
+        "work_phone_number",
+        "business_phone",
+        "contact_phone",
+        "person_phone",
+        "telephone",
+    ),
+    "city": (
+        "city",  # Salesforce Lead, HubSpot, Apollo
+        "person_city",
+        "contact_city",
+        "mailing_city",  # Salesforce Contact
+        "mailing_address.city",
+        "address.city",
+        "location.city",
+    ),
+    "country": (
+        "country",  # Salesforce Lead, HubSpot, Apollo
+        "person_country",
+        "contact_country",
+        "mailing_country",  # Salesforce Contact
+        "mailing_address.country",
+        "address.country",
+        "location.country",
+        "country_name",
+    ),
+    "seniority": (
+        "seniority",  # HubSpot, Apollo
+        "hs_seniority",  # HubSpot
+        "seniority_level",
+        "job_seniority",
+        "management_level",
+    ),
+    "departments": (
+        "departments",  # Apollo
+        "department",  # Salesforce Contact
+        "job_department",
+    ),
 }
 
 _WRAPPERS: Final = frozenset({"properties", "property", "fields", "attributes"})
@@ -128,11 +196,12 @@ def normalised(path: Path) -> str:
     return "".join(_NOT_ALPHANUMERIC.sub("", level).lower() for level in levels)
 
 
-def candidates(paths: Iterable[Path]) -> dict[str, tuple[Path, ...]]:
+def candidates(paths: Iterable[Path], fields: Sequence[str]) -> dict[str, tuple[Path, ...]]:
     """Sort the members of a stream under the lead fields that they can fill.
 
     Args:
         paths: All members of the stream.
+        fields: The lead fields that are looked for.
 
     Returns:
         Lead field → members in the order in which they are to be tried; fields without any are left out.
@@ -144,7 +213,7 @@ def candidates(paths: Iterable[Path]) -> dict[str, tuple[Path, ...]]:
             by_name.setdefault(name, []).append(path)
     further = tuple(name for name in by_name if _PERSONAL_LINKEDIN.fullmatch(name))
     names = _NORMALISED | {"linkedin_url": tuple(dict.fromkeys((*_NORMALISED["linkedin_url"], *further)))}
-    found = {field: tuple(path for name in names[field] for path in by_name.get(name, ())) for field in names}
+    found = {field: tuple(path for name in names[field] for path in by_name.get(name, ())) for field in fields}
     return {field: members for field, members in found.items() if members}
 
 

@@ -10,6 +10,8 @@ from enum import StrEnum
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from target_amplemarket.storage.arrow import NO_TEXT
+
 _PLACEHOLDER_WORDS = r"""
 - -- --- . ? ?? / n/a n.a. n.a na n\a #n/a #value! #ref! null (null) <null> none nil nan undefined unknown (unknown)
 tbd tba blank (blank) empty missing
@@ -24,6 +26,10 @@ INVISIBLE = "".join(
     for point in range(0x10000)
     if chr(point).isspace() or (unicodedata.category(chr(point)) == "Cf" and point >= 0x2000) or point == 0x00AD
 )
+
+_SPACES = r"[\p{Z}\p{Cc}]+"
+_ZERO_WIDTH = r"[\x{200B}\x{FEFF}]+"
+_UNTIDY = r"^ | $|  |[^\P{Z} ]|[\p{Cc}\x{200B}\x{FEFF}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,22 @@ def complete(values: pa.StringArray, fast: pa.StringArray, scalar: Callable[[str
         pc.replace_with_mask(fast, is_open, accepted.take(distinct.indices)),
         pc.replace_with_mask(pa.nulls(len(values), pa.string()), is_open, refused.take(distinct.indices)),
     )
+
+
+def tidy_texts(values: pa.StringArray) -> pa.StringArray:
+    """Trimmed, inner white space collapsed to one space; blank and placeholder values null. Case is kept."""
+    distinct = values.dictionary_encode()  # many share a title or a company
+    return _tidied(distinct.dictionary).take(distinct.indices)
+
+
+def _tidied(values: pa.StringArray) -> pa.StringArray:
+    untidy = pc.fill_null(pc.match_substring_regex(values, _UNTIDY), False)
+    if pc.any(untidy).as_py():
+        visible = pc.replace_substring_regex(values.filter(untidy), _ZERO_WIDTH, "")
+        collapsed = pc.utf8_trim_whitespace(pc.replace_substring_regex(visible, _SPACES, " "))
+        values = pc.replace_with_mask(values, untidy, collapsed)
+    absent = pc.is_in(pc.utf8_lower(values), pa.array(["", *sorted(PLACEHOLDERS)]))
+    return pc.if_else(absent, NO_TEXT, values)
 
 
 def is_placeholder(text: str) -> bool:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from publicsuffixlist import PublicSuffixList
 
-from target_amplemarket.leads.canonical import INVISIBLE, PLACEHOLDERS, complete
+from target_amplemarket.leads.canonical import INVISIBLE, complete, tidy_texts
 from target_amplemarket.leads.email import ascii_host
 from target_amplemarket.leads.free_mail import FREE_MAIL_DOMAINS
 from target_amplemarket.storage.arrow import NO_TEXT
@@ -40,9 +40,6 @@ SHARED_SITES = frozenset(_SHARED_SITES.split())
 # "https://www.acme.example:8080/about" and the like are for the slow path; the common website is matched here.
 _WEBSITE = r"^(?:https?://)?(?P<host>(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]{2,})(?:/[!-~]*)?$"
 _MAIL_HOST = r"@(?P<host>[^@]+)$"
-_SPACES = r"[\p{Z}\p{Cc}]+"
-_ZERO_WIDTH = r"[\x{200B}\x{FEFF}]+"
-_UNTIDY = r"^ | $|  |[^\P{Z} ]|[\p{Cc}\x{200B}\x{FEFF}]"
 _UNSAFE = re.compile(r"[\s\\\x00-\x1f\x7f-\x9f]")
 _MAX_HOST_CHARS = 253  # RFC 1035 2.3.4, without the dots at the ends
 _MAX_WEBSITE_CHARS = 4096
@@ -50,12 +47,12 @@ _MAX_WEBSITE_CHARS = 4096
 
 def company_names(values: pa.StringArray) -> pa.StringArray:
     """Names trimmed, inner white space collapsed to one space; blank and placeholder values null. Case is kept."""
-    return _tidy(values)
+    return tidy_texts(values)
 
 
 def titles(values: pa.StringArray) -> pa.StringArray:
     """Job titles, treated as `company_names`."""
-    return _tidy(values)
+    return tidy_texts(values)
 
 
 def website_domains(websites: pa.StringArray) -> pa.StringArray:
@@ -87,21 +84,6 @@ def with_mail_domains(domains: pa.StringArray, emails: pa.StringArray) -> pa.Str
     distinct = hosts.dictionary_encode()
     of_mail = _each(_company_mail, distinct.dictionary.to_pylist()).take(distinct.indices)
     return pc.replace_with_mask(domains, is_open, of_mail)
-
-
-def _tidy(values: pa.StringArray) -> pa.StringArray:
-    distinct = values.dictionary_encode()  # many share a title or a company
-    return _tidied(distinct.dictionary).take(distinct.indices)
-
-
-def _tidied(values: pa.StringArray) -> pa.StringArray:
-    untidy = pc.fill_null(pc.match_substring_regex(values, _UNTIDY), False)
-    if pc.any(untidy).as_py():
-        visible = pc.replace_substring_regex(values.filter(untidy), _ZERO_WIDTH, "")
-        collapsed = pc.utf8_trim_whitespace(pc.replace_substring_regex(visible, _SPACES, " "))
-        values = pc.replace_with_mask(values, untidy, collapsed)
-    absent = pc.is_in(pc.utf8_lower(values), pa.array(["", *sorted(PLACEHOLDERS)]))
-    return pc.if_else(absent, NO_TEXT, values)
 
 
 def _website_hosts(websites: pa.StringArray) -> pa.StringArray:

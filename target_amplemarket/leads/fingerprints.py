@@ -18,6 +18,8 @@ class Identity(Enum):
     LINKEDIN = b"linkedin"
     EMAIL = b"email"
     TITLE_COMPANY = b"title_company"
+    NAME_COMPANY = b"name_company"  # these two and the next one share a column
+    SERVICE_ID = b"service_id"
     VERSION = b"version"
     DOMAIN = b"domain"  # that is excluded; never written anywhere
     RECORD_KEY = b"record_key"  # of a record in its stream; only people who were forgotten are known by it

@@ -6,13 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from target_amplemarket.config import LEAD_FIELDS
 from target_amplemarket.leads.aliases import candidates
+from target_amplemarket.leads.intake import Intake
+from target_amplemarket.leads.tables import FURTHER_FIELDS
 from target_amplemarket.singer.messages import printable
 from target_amplemarket.singer.records import Path, Records, member_paths
 
 _RECORDS_LOOKED_AT: Final = 100
 _SDK_PREFIX: Final = "_sdc_"
+_SAID_IF_MAPPED: Final = frozenset(field.name for field in FURTHER_FIELDS)
+"""Fields that `describe` leaves out where nothing fills them and no list needs them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +27,18 @@ class StreamMapping:
         extra: Name on the lead → member, for `extra_fields`.
         owner: Member that names the owner, if any.
         keys: Key properties.
+        intake: What the service takes.
         unknown: Sources that the settings name and the stream does not have.
+        ignored: Lead fields that the settings map and the service does not take.
     """
 
     sources: Mapping[str, tuple[Path, ...]]
     extra: Mapping[str, Path]
     owner: Path | None
     keys: tuple[str, ...]
+    intake: Intake
     unknown: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -43,16 +50,22 @@ class StreamMapping:
     @property
     def is_empty(self) -> bool:
         """Whether no record of the stream can become a lead."""
-        return not any(self.sources.get(name) for name in ("linkedin_url", "email")) and not (
-            self.sources.get("title") and (self.sources.get("company_name") or self.sources.get("company_domain"))
+        return not any(
+            all(any(self._may_have(name) for name in group) for group in route.needs) for route in self.intake.routes
         )
+
+    def _may_have(self, name: str) -> bool:
+        """Whether some record may have the field; the domain of an e-mail is a company's."""
+        return bool(self.sources.get(name) or (name == "company_domain" and self.sources.get("email")))
 
     def describe(self) -> str:
         """One line for people: `linkedin_url ← LinkedIn__c, email ← Email`."""
+        needed = {name for route in self.intake.routes for group in route.needs for name in group}
         parts = []
-        for name in LEAD_FIELDS:
+        for name in self.intake.fields:
             members = self.sources.get(name, ())
-            parts.append(f"{name} ← {' or '.join(_dotted(path) for path in members) if members else '(none)'}")
+            if members or name in needed or name not in _SAID_IF_MAPPED:
+                parts.append(f"{name} ← {' or '.join(_dotted(path) for path in members) if members else '(none)'}")
         return ", ".join(parts)
 
 
@@ -61,6 +74,7 @@ def choose_mapping(
     key_properties: tuple[str, ...],
     records: Records,
     *,
+    intake: Intake,
     overrides: Mapping[str, tuple[str, ...]],
     extra_fields: Sequence[str],
     owner_field: str | None,
@@ -71,24 +85,29 @@ def choose_mapping(
         schema: The stream's JSON Schema.
         key_properties: The stream's key properties.
         records: The stream's first records.
+        intake: What the service takes; other lead fields are not mapped.
         overrides: Lead field → source fields, from the settings; they replace the automatic choice field by field.
         extra_fields: Further members to keep, or `("*",)`.
         owner_field: Member that names the owner.
     """
     members = _innermost([*_schema_paths(schema, ()), *member_paths(records, first=_RECORDS_LOOKED_AT)])
     top_level = {path[0] for path in members}
-    sources = candidates(members)
-    for name, dotted in overrides.items():
+    sources = candidates(members, intake.fields)
+    taken = {name: dotted for name, dotted in overrides.items() if name in intake.fields}
+    for name, dotted in taken.items():
         sources[name] = tuple(_parse(text, top_level) for text in dotted)
-    named = [text for dotted in overrides.values() for text in dotted]
+    named = [text for dotted in taken.values() for text in dotted]
+    extra_fields = extra_fields if intake.takes_further_fields else ()
     named += [text for text in extra_fields if text != "*"] + ([owner_field] if owner_field else [])
     extra = {".".join(path): path for path in _extra_paths(extra_fields, members, top_level) if not _is_of_sdk(path)}
     return StreamMapping(
         sources=sources,
-        extra={name: path for name, path in extra.items() if name not in LEAD_FIELDS},
+        extra={name: path for name, path in extra.items() if name not in intake.fields},
         owner=_parse(owner_field, top_level) if owner_field else None,
         keys=key_properties,
+        intake=intake,
         unknown=tuple(dict.fromkeys(text for text in named if not _is_known(text, members))),
+        ignored=tuple(name for name, dotted in overrides.items() if dotted and name not in intake.fields),
     )
 
 

@@ -5,6 +5,10 @@ carry LinkedIn profiles and these differ (a shared mailbox is not one person). T
 between leads that have neither. What a duplicate carries beside is remembered for the person who came first; a
 duplicate that has no profile of its own carries nothing beside the e-mail by which it was found.
 
+Where the service knows people by ids of its own, the third column holds the id of a lead that carries one. The same id
+is the same person, before profile and e-mail. The same e-mail is the same person unless both carry a profile or an id,
+and share neither.
+
 Most leads of a block are new and share nothing with each other, and many others are known with all they carry: both are
 told apart in columns. Only leads that bear on each other, or bring something new of somebody known, go one by one.
 """
@@ -19,6 +23,7 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from target_amplemarket.leads.index import FingerprintIndex
 from target_amplemarket.leads.keys import MISSING, Flags, Keys, Places, Values, keys_of, keys_of_bytes
@@ -37,6 +42,8 @@ Where = int
 
 IDENTITY_COLUMNS: Final = ("linkedin_fingerprint", "email_fingerprint", "title_company_fingerprint")
 VERSION_COLUMN: Final = "version_fingerprint"
+_FROM_WEAKEST: Final = (1, 0, 2)
+"""Places of the identity columns: an id goes before a profile, and that before an e-mail."""
 
 
 def compared_columns(*, by_version: bool) -> tuple[str, ...]:
@@ -49,12 +56,18 @@ class People:
 
     Args:
         by_version: Compare whole versions of records (`append-only`) instead of persons.
+        has_ids: The service's own ids stand in the third column, and count beside everything else.
         make_index: Makes the index of one identity.
     """
 
     def __init__(
-        self, *, by_version: bool = False, make_index: Callable[[], FingerprintIndex] = FingerprintIndex
+        self,
+        *,
+        by_version: bool = False,
+        has_ids: bool = False,
+        make_index: Callable[[], FingerprintIndex] = FingerprintIndex,
     ) -> None:
+        self._has_ids = has_ids
         self._names = compared_columns(by_version=by_version)
         self._indexes = [make_index() for _ in self._names]
 
@@ -99,16 +112,17 @@ class People:
 
     def _columns(self, table: pa.Table) -> list[_Column]:
         arrays = [column_array(table, name) for name in self._names]
-        is_given = [_is_valid(array) for array in arrays]
-        is_alone = np.ones(table.num_rows, np.bool_)
-        columns = []
-        for position, array in enumerate(arrays):
-            if position == 2:
-                is_given[position] &= is_alone  # title and company count beside nothing else
-            rows = np.flatnonzero(is_given[position])
-            columns.append(_Column(array, rows, keys_of(array).take(rows), is_alone[rows] & (position == 1)))
-            is_alone = is_alone & ~is_given[position]
-        return columns
+        if len(arrays) == 1:
+            return [_Column.of(arrays[0])]
+        linkedin, email, third = arrays
+        has_profile = _is_valid(linkedin)
+        if not self._has_ids:
+            third = _only(third, ~(has_profile | _is_valid(email)))  # title and company count beside nothing else
+        return [
+            _Column.of(linkedin),
+            _Column.of(email, is_alone=~(has_profile | _is_valid(third))),
+            _Column.of(third),
+        ]
 
     def _in_order(self, arrays: list[pa.FixedSizeBinaryArray], found: list[Values]) -> _InOrder:
         prints = [array.to_pylist() for array in arrays]
@@ -136,13 +150,31 @@ class _Column:
         array: As they stand in the table.
         rows: Positions of the rows in which it counts.
         keys: Of these rows.
-        is_alone: Of these rows: whether it is an e-mail without a profile.
+        is_alone: Of these rows: whether it is an e-mail without a profile and without an id.
     """
 
     array: pa.FixedSizeBinaryArray
     rows: Places
     keys: Keys
     is_alone: Flags
+
+    @classmethod
+    def of(cls, array: pa.FixedSizeBinaryArray, *, is_alone: Flags | None = None) -> _Column:
+        """The column of an identity that counts wherever it is given.
+
+        Args:
+            array: Its fingerprints.
+            is_alone: Of all rows; nowhere by default.
+        """
+        rows = np.flatnonzero(_is_valid(array))
+        alone = np.zeros(len(rows), np.bool_) if is_alone is None else is_alone[rows]
+        return cls(array, rows, keys_of(array).take(rows), alone)
+
+    def is_open(self, values: Values) -> Flags:
+        """Which rows carry it without being known by it, by values of all rows."""
+        is_open = np.zeros(len(self.array), np.bool_)
+        is_open[self.rows] = values[self.rows] == MISSING
+        return is_open
 
     def spread(self, values: Values) -> Values:
         """Values of these rows as values of all rows."""
@@ -169,13 +201,14 @@ def _is_new(columns: list[_Column], found: list[Values]) -> Flags:
 
 def _settled(columns: list[_Column], found: list[Values]) -> tuple[Values, Flags]:
     """Leads who are known with everything that they carry: where from, and which these are."""
-    if len(columns) == 1:
-        is_known = found[0] != MISSING
-        return _where(found[0]), is_known
-    has_profile, has_email = (_is_valid(column.array) for column in columns[:2])
-    by_profile, by_email, by_job = (values != MISSING for values in found)
-    is_settled = (by_profile & (by_email | ~has_email)) | (by_email & ~has_profile) | by_job
-    first = np.where(has_profile, found[0], np.where(has_email, found[1], found[2]))
+    is_open = np.zeros(len(found[0]), np.bool_)
+    for column, values in zip(columns, found, strict=True):
+        is_open |= column.is_open(values)
+    first = found[0]
+    if len(found) > 1:
+        for values in (found[place] for place in _FROM_WEAKEST):
+            first = np.where(values == MISSING, first, values)
+    is_settled = ~is_open & (first != MISSING)
     return np.where(is_settled, _where(first), MISSING), is_settled
 
 
@@ -187,11 +220,11 @@ class _InOrder:
     """Leads one after the other, each with what those before it brought.
 
     Args:
-        prints: LinkedIn profile (or version), e-mail, title and company of each lead.
+        prints: LinkedIn profile (or version), e-mail, and id or title and company of each lead, as far as they count.
         linkedin: Where profiles are known from, as far as the leads carry them.
         email: The same of e-mails.
-        title_company: The same of title and company.
-        email_without_linkedin: The same of e-mails that came without a profile.
+        third: The same of ids, or of title and company.
+        email_alone: The same of e-mails that came without a profile and without an id.
     """
 
     def __init__(
@@ -199,51 +232,50 @@ class _InOrder:
         prints: list[list[bytes | None]],
         linkedin: dict[bytes, Where],
         email: dict[bytes, Where],
-        title_company: dict[bytes, Where],
-        email_without_linkedin: dict[bytes, Where],
+        third: dict[bytes, Where],
+        email_alone: dict[bytes, Where],
     ) -> None:
         self._prints = prints
-        self._linkedin, self._email, self._title_company = linkedin, email, title_company
-        self._email_without_linkedin = email_without_linkedin
-        self._known_counts = [len(linkedin), len(email), len(title_company)]
+        self._linkedin, self._email, self._third, self._email_alone = linkedin, email, third, email_alone
+        self._known_counts = [len(linkedin), len(email), len(third)]
 
     def screen(self, record_numbers: list[int]) -> list[Where]:
         """Where each is known from, `MISSING` for somebody new."""
         verdicts = []
-        for linkedin, email, title_company, record_no in zip(*self._prints, record_numbers, strict=True):
-            where = self._find(linkedin, email, title_company)
-            if where is None or linkedin is not None:
-                self._add(linkedin, email, title_company, record_no if where is None else where)
+        for linkedin, email, third, record_no in zip(*self._prints, record_numbers, strict=True):
+            where = self._find(linkedin, email, third)
+            if where is None or linkedin is not None or third is not None:
+                self._add(linkedin, email, third, record_no if where is None else where)
             verdicts.append(MISSING if where is None else where)
         return verdicts
 
     def added(self) -> list[tuple[Keys, Values]]:
         """What was not known before, as an index takes it."""
-        known = zip((self._linkedin, self._email, self._title_company), self._known_counts, strict=True)
-        alone: tuple[Container[bytes], ...] = ((), self._email_without_linkedin, ())
+        known = zip((self._linkedin, self._email, self._third), self._known_counts, strict=True)
+        alone: tuple[Container[bytes], ...] = ((), self._email_alone, ())
         return [
             _added(dict(islice(where.items(), count, None)), keys)
             for (where, count), keys in zip(known, alone, strict=True)
         ]
 
-    def _find(self, linkedin: bytes | None, email: bytes | None, title_company: bytes | None) -> Where | None:
+    def _find(self, linkedin: bytes | None, email: bytes | None, third: bytes | None) -> Where | None:
+        if third is not None and (where := self._third.get(third)) is not None:
+            return where
         if linkedin is not None and (where := self._linkedin.get(linkedin)) is not None:
             return where
         if email is not None:
-            return (self._email if linkedin is None else self._email_without_linkedin).get(email)
-        if title_company is not None and linkedin is None:
-            return self._title_company.get(title_company)
+            return (self._email if linkedin is None and third is None else self._email_alone).get(email)
         return None
 
-    def _add(self, linkedin: bytes | None, email: bytes | None, title_company: bytes | None, where: Where) -> None:
+    def _add(self, linkedin: bytes | None, email: bytes | None, third: bytes | None, where: Where) -> None:
+        if third is not None:
+            self._third.setdefault(third, where)
         if linkedin is not None:
             self._linkedin.setdefault(linkedin, where)
         if email is not None:
             self._email.setdefault(email, where)
-            if linkedin is None:
-                self._email_without_linkedin.setdefault(email, where)
-        if title_company is not None and linkedin is None and email is None:
-            self._title_company.setdefault(title_company, where)
+            if linkedin is None and third is None:
+                self._email_alone.setdefault(email, where)
 
 
 def _added(where: dict[bytes, Where], alone: Container[bytes]) -> tuple[Keys, Values]:
@@ -255,6 +287,13 @@ def _joined(one: tuple[Keys, Values], other: tuple[Keys, Values]) -> tuple[Keys,
     (keys, values), (more_keys, more_values) = one, other
     high, low = np.concatenate([keys.high, more_keys.high]), np.concatenate([keys.low, more_keys.low])
     return Keys(high, low), np.concatenate([values, more_values])
+
+
+def _only(array: pa.FixedSizeBinaryArray, is_kept: Flags) -> pa.FixedSizeBinaryArray:
+    """The array with nulls in all other rows."""
+    if not (_is_valid(array) & ~is_kept).any():
+        return array
+    return pc.if_else(pa.array(is_kept), array, pa.scalar(None, array.type))
 
 
 def _is_valid(array: pa.Array) -> Flags:

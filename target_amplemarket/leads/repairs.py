@@ -1,7 +1,8 @@
 """Which change of a stream's mapping makes leads of records that are none: looked for, tried, never guessed.
 
 A member is proposed only where its values are what the lead field takes (profiles, e-mails) or where its name says so
-(title, company), and never where its name says that it is about somebody else, as the owner of an account.
+(title, company, first and last name), and never where its name says that it is about somebody else, as the owner of an
+account.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ import pyarrow.compute as pc
 
 from target_amplemarket.leads.company import company_names, titles, website_domains
 from target_amplemarket.leads.email import canonical_emails
+from target_amplemarket.leads.intake import Route
 from target_amplemarket.leads.linkedin import canonical_profile_urls
 from target_amplemarket.leads.map_block import Rules, map_block
 from target_amplemarket.leads.mapping import StreamMapping, choose_mapping
+from target_amplemarket.leads.profile import tidied
 from target_amplemarket.leads.text import text_column
 from target_amplemarket.singer.records import Path, Records, member_paths
 from target_amplemarket.singer.streams import RecordBlock, Stream
@@ -55,6 +58,10 @@ description note notes photo image avatar
 _NO_NAME: Final = frozenset(_ATTRIBUTES.split())
 """Words of names of members that tell something of a title or a company, and not what it is called."""
 
+_FIRST_NAMES: Final = re.compile(r"firstname|givenname|forename|^fname$|vorname|prenom|prénom|^nombre$")
+_LAST_NAMES: Final = re.compile(r"lastname|familyname|surname|^lname$|nachname|nomdefamille|apellido|cognome")
+_NO_PERSONS_NAME: Final = frozenset({*_ATTRIBUTES.split(), "company", "account", "organization", "file", "middle"})
+
 
 @dataclass(frozen=True, slots=True)
 class Remapper:
@@ -83,7 +90,7 @@ class Remapper:
     def _mapping(self, records: Records, sources: Sources) -> StreamMapping:
         return choose_mapping(
             schema_of(self.members), self.keys, records,
-            overrides=sources, extra_fields=self.extra_fields, owner_field=None,
+            intake=self.rules.intake, overrides=sources, extra_fields=self.extra_fields, owner_field=None,
         )  # fmt: skip
 
     def automatic(self, records: Records) -> dict[str, tuple[str, ...]]:
@@ -139,21 +146,32 @@ def _choices(records: Records, sources: Sources, remapper: Remapper) -> list[Cho
     top_level = {path[0] for path in remapper.members}
     paths = [path for path in remapper.members if _is_the_persons_own(path) and _can_be_named(path, top_level)]
     columns = dict(zip(paths, map(text_column, records.columns(paths).values), strict=True))
+    fields = remapper.rules.intake.fields
     fits = {
         "linkedin_url": [p for p in paths if _is_identity(canonical_profile_urls(columns[p]).value)],
         "email": [p for p in paths if _is_identity(canonical_emails(columns[p]).value)],
         "title": list(_by_name(paths, _TITLES, _NO_NAME, lambda p: titles(columns[p]))),
         "company_name": list(_by_name(paths, _COMPANIES, _NO_NAME, lambda p: company_names(columns[p]))),
         "company_domain": list(_by_name(paths, _SITES, frozenset({"linkedin"}), lambda p: website_domains(columns[p]))),
+        "first_name": list(_by_name(paths, _FIRST_NAMES, _NO_PERSONS_NAME, lambda p: tidied(columns[p]))),
+        "last_name": list(_by_name(paths, _LAST_NAMES, _NO_PERSONS_NAME, lambda p: tidied(columns[p]))),
     }
     found = {
         name: [".".join(path) for path in fitting if ".".join(path) not in sources.get(name, ())]
         for name, fitting in fits.items()
+        if name in fields
     }
     single: list[Choice] = [{name: member} for name, members in found.items() for member in members]
-    companies = [(name, member) for name in ("company_name", "company_domain") for member in found[name]]
-    pairs = itertools.product(found["title"], companies)
-    return [*single, *({"title": title, name: member} for title, (name, member) in pairs if title != member)]
+    return [*single, *(choice for route in remapper.rules.intake.routes for choice in _together(route, found))]
+
+
+def _together(route: Route, found: Mapping[str, Sequence[str]]) -> Iterator[Choice]:
+    """Members for several needs of a route at once: one alone would make no lead."""
+    options = [[(name, member) for name in found if name in group for member in found[name]] for group in route.needs]
+    for count in range(2, len(options) + 1):
+        for some in itertools.combinations(options, count):
+            distinct = (one for one in itertools.product(*some) if len({member for _, member in one}) == count)
+            yield from map(dict, distinct)
 
 
 def _by_name(paths: Sequence[Path], wanted: re.Pattern[str], refused: frozenset[str], read: Any) -> Iterator[Path]:

@@ -1,25 +1,39 @@
-"""By which identity a record is sent: LinkedIn, else e-mail, else title and company."""
+"""Into which kind of list a record goes: the first of the service's routes that it fits."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from target_amplemarket.leads.canonical import CanonicalColumn
+from target_amplemarket.leads.intake import Intake, Route
 from target_amplemarket.leads.tables import Reason
+from target_amplemarket.leads.words import missing, used
+
+_REASONS: Final = {
+    "person_id": Reason.PERSON_ID_INVALID,
+    "company_id": Reason.COMPANY_ID_INVALID,
+    "linkedin_url": Reason.LINKEDIN_URL_INVALID,
+    "email": Reason.EMAIL_INVALID,
+}
+"""Lead fields that can be given and not acceptable, in the order in which they are named."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeadColumns:
-    """The lead fields of some records in canonical form, columns of equal length."""
+    """The lead fields of some records in canonical form, columns of equal length.
 
-    linkedin: CanonicalColumn
-    email: CanonicalColumn
-    title: pa.StringArray
-    company_name: pa.StringArray
-    company_domain: pa.StringArray
+    Attributes:
+        values: Lead field → canonical forms (string, or list of strings), null where there is none; all of the intake.
+        reasons: Lead field → reason code where a value was given and is not acceptable, for fields that have codes.
+    """
+
+    values: Mapping[str, pa.Array]
+    reasons: Mapping[str, pa.StringArray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,69 +53,52 @@ class Routes:
     detail: pa.StringArray
 
 
-def route(columns: LeadColumns, *, list_type: str, company_needs: str) -> Routes:
+def route(columns: LeadColumns, intake: Intake) -> Routes:
     """Choose the list type of each record.
 
     Args:
         columns: Lead fields in canonical form.
-        list_type: `auto`, or the one type that every record must fit.
-        company_needs: `domain`, `name` or `either`: what a title-and-company lead must carry.
+        intake: Its routes are tried in order; the first whose needs a record has is the record's.
     """
-    usable = {
-        "linkedin": pc.is_valid(columns.linkedin.value),
-        "email": pc.is_valid(columns.email.value),
-        "titles_and_company": pc.and_(pc.is_valid(columns.title), _has_company(columns, company_needs)),
-    }
-    wanted = list(usable) if list_type == "auto" else [list_type]
-    chosen = pc.case_when(pc.make_struct(*(usable[name] for name in wanted)), *(pa.scalar(name) for name in wanted))
-    reason, field, code = _given_but_not_usable(columns, wanted, pc.is_valid(chosen))
-    missing = pc.and_(pc.is_null(chosen), pc.is_null(reason))
-    reason = pc.if_else(missing, Reason.NO_IDENTITY.value, reason)
-    return Routes(chosen, reason, field, pc.if_else(missing, _WANTED[list_type], _detail(code, chosen)))
+    fits = pc.make_struct(*(_fits(columns, one) for one in intake.routes))
+    chosen = pc.case_when(fits, *(pa.scalar(one.list_type) for one in intake.routes))
+    reason, field, code = _given_but_not_usable(columns, intake, pc.is_valid(chosen))
+    is_missing = pc.and_(pc.is_null(chosen), pc.is_null(reason))
+    reason = pc.if_else(is_missing, Reason.NO_IDENTITY.value, reason)
+    return Routes(chosen, reason, field, pc.if_else(is_missing, missing(intake), _detail(code, fits, intake)))
 
 
-_WANTED = {
-    "auto": "no LinkedIn URL, no e-mail, no title with a company",
-    "linkedin": "no LinkedIn URL",
-    "email": "no e-mail",
-    "titles_and_company": "no title with a company",
-}
-
-
-def _has_company(columns: LeadColumns, company_needs: str) -> pa.BooleanArray:
-    has_name, has_domain = pc.is_valid(columns.company_name), pc.is_valid(columns.company_domain)
-    return {"name": has_name, "domain": has_domain, "either": pc.or_(has_name, has_domain)}[company_needs]
+def _fits(columns: LeadColumns, one: Route) -> pa.BooleanArray:
+    groups = ([pc.is_valid(columns.values[name]) for name in group] for group in one.needs)
+    return functools.reduce(pc.and_, (functools.reduce(pc.or_, group) for group in groups))
 
 
 def _given_but_not_usable(
-    columns: LeadColumns, wanted: list[str], is_lead: pa.BooleanArray
+    columns: LeadColumns, intake: Intake, is_lead: pa.BooleanArray
 ) -> tuple[pa.StringArray, pa.StringArray, pa.StringArray]:
     """Reason, field and code of the first identity that was given and is not acceptable, null elsewhere.
 
-    A record is never rejected for an identity that its list type does not take.
+    A record is never rejected for an identity that no list takes.
     """
     count = len(is_lead)
-    if columns.linkedin.reason.null_count == columns.email.reason.null_count == count:
+    refused = {name: code for name in _REASONS if (code := columns.reasons.get(name)) is not None}
+    names = [name for name, code in refused.items() if code.null_count < count]
+    if not names:
         nothing = pa.nulls(count, pa.string())
         return nothing, nothing, nothing
-    bad_linkedin = pc.and_(pc.is_valid(columns.linkedin.reason), pc.or_(is_lead, "linkedin" in wanted))
-    bad_email = pc.and_(pc.is_valid(columns.email.reason), pc.or_(is_lead, "email" in wanted))
-    conditions = pc.make_struct(bad_linkedin, bad_email)
-    reason = pc.case_when(
-        conditions, pa.scalar(Reason.LINKEDIN_URL_INVALID.value), pa.scalar(Reason.EMAIL_INVALID.value)
+    wanted = {name for one in intake.routes for group in one.needs for name in group}
+    conditions = pc.make_struct(
+        *(pc.and_(pc.is_valid(refused[name]), pc.or_(is_lead, name in wanted)) for name in names)
     )
-    field = pc.case_when(conditions, pa.scalar("linkedin_url"), pa.scalar("email"))
-    return reason, field, pc.case_when(conditions, columns.linkedin.reason, columns.email.reason)
+    return (
+        pc.case_when(conditions, *(pa.scalar(_REASONS[name].value) for name in names)),
+        pc.case_when(conditions, *map(pa.scalar, names)),
+        pc.case_when(conditions, *(refused[name] for name in names)),
+    )
 
 
-def _detail(code: pa.StringArray, chosen: pa.StringArray) -> pa.StringArray:
+def _detail(code: pa.StringArray, fits: pa.StructArray, intake: Intake) -> pa.StringArray:
     if code.null_count == len(code):
         return code
-    instead = pc.case_when(
-        pc.make_struct(pc.is_null(chosen), pc.equal(chosen, "linkedin"), pc.equal(chosen, "email")),
-        pa.scalar(""),
-        pa.scalar("; the LinkedIn URL is used"),
-        pa.scalar("; the e-mail is used"),
-        pa.scalar("; title and company are used"),
-    )
-    return pc.binary_join_element_wise(code, instead, "")
+    instead: Sequence[pa.Scalar] = [pa.scalar(f"; {used(one)}") for one in intake.routes]
+    return pc.binary_join_element_wise(code, pc.case_when(fits, *instead, pa.scalar("")), "")

@@ -145,7 +145,7 @@ def _is_text(kind: pa.DataType) -> bool:
 def _chosen(names: list[str], path: Path) -> dict[str, str]:
     """Column → what it holds: `emails`, `domains` or `profiles`."""
     twice = sorted({name for name in names if names.count(name) > 1})
-    found = candidates((name,) for name in dict.fromkeys(names))
+    found = candidates([(name,) for name in dict.fromkeys(names)], tuple(_LEAD_FIELDS))
     chosen = {column[0]: kind for field, kind in _LEAD_FIELDS.items() for column in found.get(field, ())}
     if not chosen:
         raise SettingsError(

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from target_amplemarket.singer.records import ABSENT, NOT_ALL_TEXT, Path, json_text
 
 MAX_EXTRA_CHARS: Final = 1024
-"""Longest value of a further member; the figure documented for sequences (api/amplemarket.md §6.8)."""
+"""Longest value of a further member; docs/reference/field-mapping.md."""
 
 
 _ESCAPED: Final = r'["\\\x00-\x1f]'

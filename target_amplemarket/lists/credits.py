@@ -1,6 +1,6 @@
 """What a list can cost at most: a dated table of prices, and the options that the settings switch on.
 
-Documented (docs.amplemarket.com: person enrichment and email validation, examples of June 2026) are the prices of two
+Documented (the API's pages on person enrichment and e-mail validation, examples of June 2026) are the prices of two
 other endpoints: 0.5 e-mail credit for a person found, 1 for an e-mail revealed, 1 for an e-mail validated, 1 phone
 credit for a phone number revealed. What a lead of a list costs is not documented: these prices are assumed for it, one
 phone number a lead, and nothing where all options are off.
@@ -9,7 +9,7 @@ phone number a lead, and nothing where all options are off.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from target_amplemarket.config import CREDIT_PRICES, LIST_TYPES, Settings
@@ -54,21 +54,27 @@ class Prices:
     """The worst case of one lead, by list type.
 
     Attributes:
-        per_lead: List type → credits.
+        per_lead: List type → credits, where the settings can name a price for the type.
+        other: Credits in lists of any other type.
         as_of: Date of the table; None where the settings give prices without one.
     """
 
     per_lead: Mapping[str, Credits]
     as_of: str | None
+    other: Credits = field(default_factory=Credits)
+
+    def of(self, list_type: str) -> Credits:
+        """The most that one lead can cost."""
+        return self.per_lead.get(list_type, self.other)
 
     def worst(self, list_type: str, lead_count: int) -> Credits:
         """The most that a list can cost, whatever enrichment finds."""
-        return self.per_lead[list_type] * lead_count
+        return self.of(list_type) * lead_count
 
     @property
     def is_free(self) -> bool:
         """Whether no lead costs anything."""
-        return not any(one.email_thousandths or one.phone_thousandths for one in self.per_lead.values())
+        return not any(one.email_thousandths or one.phone_thousandths for one in (*self.per_lead.values(), self.other))
 
     def quote(self) -> str:
         """The worst case in words."""
@@ -89,11 +95,13 @@ def prices_of(settings: Settings) -> Prices:
     return Prices(
         per_lead={list_type: _worst_lead(settings, _table(given, list_type)) for list_type in LIST_TYPES},
         as_of=given.get("as_of"),
+        other=_worst_lead(settings, _table(given, None)),
     )
 
 
-def _table(given: Mapping[str, Any], list_type: str) -> dict[str, float]:
-    chosen = {**CREDIT_PRICES, **given, **given.get(list_type, {})}
+def _table(given: Mapping[str, Any], list_type: str | None) -> dict[str, float]:
+    of_type = given.get(list_type, {}) if list_type else {}
+    chosen = {**CREDIT_PRICES, **given, **of_type}
     return {name: float(chosen[name]) for name in CREDIT_PRICES}  # the SDK reads decimals from the environment
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -22,12 +22,25 @@ _MOST_KEPT_ALIVE: Final = 1.5
 
 @dataclass(frozen=True, slots=True)
 class ListRules:
-    """What the settings say of lists."""
+    """What the settings say of lists.
+
+    Attributes:
+        batch_size_rows: Leads in a list, at most.
+        wait_limit_s: How long a list stays open.
+        name_template: Of names.
+        owner: Of lists for whom the records name nobody else.
+        sizes: Kinds of lists that take fewer leads → how many.
+    """
 
     batch_size_rows: int
     wait_limit_s: float
     name_template: str
     owner: str
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+    def size_of(self, list_type: str) -> int:
+        """Leads in a list of this kind, at most."""
+        return min(self.batch_size_rows, self.sizes.get(list_type, self.batch_size_rows))
 
 
 @dataclass(slots=True)
@@ -67,14 +80,15 @@ class OpenLists:
             now_s: Monotonic time in seconds.
         """
         for key, group in self._grouped(stream, leads, known_owners):
+            size = self._rules.size_of(key.list_type)
             rows = group.cast(LEADS) if _points_into_others(group.column("record")) else group
             while rows.num_rows:
                 open_list = self._open.setdefault(key, _OpenList(now_s))
-                taken = rows.slice(0, self._rules.batch_size_rows - open_list.lead_count)
+                taken = rows.slice(0, size - open_list.lead_count)
                 rows = rows.slice(taken.num_rows)  # what is left for the next list
                 open_list.slices.append(taken)
                 open_list.lead_count += taken.num_rows
-                if open_list.lead_count == self._rules.batch_size_rows:
+                if open_list.lead_count == size:
                     yield self._close(key)
 
     def close_aged(self, now_s: float) -> Iterator[LeadList]:

@@ -14,10 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from target_amplemarket.config import LIST_TYPES, Settings
+from target_amplemarket.config import Settings
 from target_amplemarket.errors import GuardStop
 from target_amplemarket.leads.tables import Status
 from target_amplemarket.lists.credits import Prices
+from target_amplemarket.storage.arrow import column_array
 
 _MOST: Final = 2**62
 """No sum comes near it; a larger ceiling is none."""
@@ -139,10 +140,10 @@ class Ceilings:
         if self.prices.is_free:
             nothing = np.zeros(leads.num_rows, np.int64)
             return nothing, nothing
-        types = pc.index_in(leads.column("list_type"), value_set=pa.array(LIST_TYPES)).to_numpy()
-        per_lead = [self.prices.per_lead[name] for name in LIST_TYPES]
-        email = np.array([one.email_thousandths for one in per_lead], np.int64)[types]
-        phone = np.array([one.phone_thousandths for one in per_lead], np.int64)[types]
+        types = column_array(leads, "list_type").dictionary_encode()
+        places, per_lead = types.indices.to_numpy(), list(map(self.prices.of, types.dictionary.to_pylist()))
+        email = np.array([one.email_thousandths for one in per_lead], np.int64)[places]
+        phone = np.array([one.phone_thousandths for one in per_lead], np.int64)[places]
         return np.cumsum(email), np.cumsum(phone)
 
     def _count(

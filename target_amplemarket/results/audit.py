@@ -179,23 +179,23 @@ class _Suspects:
     def _same(self) -> Iterator[tuple[int, int]]:
         """Pairs of sends of one person; see `leads.people`."""
         profiles: dict[bytes, int] = {}
-        titles: dict[bytes, int] = {}
+        others: dict[bytes, int] = {}
         mails: dict[bytes, list[int]] = {}
-        for index, (profile, mail, title) in enumerate(self.prints):
+        for index, (profile, mail, other) in enumerate(self.prints):
             if profile is not None:
                 yield profiles.setdefault(profile, index), index
             if mail is not None:
                 mails.setdefault(mail, []).append(index)
-            if profile is None and mail is None and title is not None:
-                yield titles.setdefault(title, index), index
+            if other is not None:  # an id, or what leads with neither of the two are known by
+                yield others.setdefault(other, index), index
         for indexes in mails.values():
             yield from self._same_by_mail(indexes)
 
     def _same_by_mail(self, indexes: list[int]) -> Iterator[tuple[int, int]]:
-        """A mailbox that several profiles share is nobody's own: whoever has no profile goes with the first."""
-        with_profile = [index for index in indexes if self.prints[index][0] is not None]
-        one = with_profile[0] if with_profile else indexes[0]
-        yield from ((one, index) for index in indexes if self.prints[index][0] is None)
+        """A mailbox that several profiles or ids share is nobody's own: whoever has neither goes with the first."""
+        is_alone = {index: self.prints[index][0] is None and self.prints[index][2] is None for index in indexes}
+        one = next((index for index in indexes if not is_alone[index]), indexes[0])
+        yield from ((one, index) for index in indexes if is_alone[index])
 
 
 def _names_of_lists(path: Path | None) -> set[str]:

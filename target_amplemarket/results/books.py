@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import pyarrow as pa
@@ -47,6 +47,19 @@ class Books:
         for entry in joined.value_counts().to_pylist():
             stream, status, reason = entry["values"].rsplit(_SEPARATOR, 2)
             self.rows[stream, status, reason or None] += entry["counts"]
+
+    def enter_list(self, entry: ListEntry) -> None:
+        """Count a list; leads that came to the same end in several calls of it are one entry."""
+        for position, known in enumerate(self.lists):
+            if (known.name, known.list_id, known.status) == (entry.name, entry.list_id, entry.status):
+                self.lists[position] = replace(
+                    entry,
+                    lead_count=known.lead_count + entry.lead_count,
+                    email_credits=known.email_credits + entry.email_credits,
+                    phone_credits=known.phone_credits + entry.phone_credits,
+                )
+                return
+        self.lists.append(entry)
 
     @property
     def record_count(self) -> int:

@@ -44,10 +44,11 @@ from target_amplemarket.results.enriched import (
 )
 from target_amplemarket.results.forgotten import read_tombstones
 from target_amplemarket.results.ledger import folder_key
-from target_amplemarket.results.matching import IDENTITIES, Match, Prints, match_entries, prints_of
+from target_amplemarket.results.matching import Match, Prints, kept_as, match_entries, prints_of
 from target_amplemarket.results.reader import ALL
 from target_amplemarket.results.sent_lists import SentList, lead_rows, sent_lists
-from target_amplemarket.services import SERVICES
+from target_amplemarket.services import open_service
+from target_amplemarket.services.calls import Surroundings
 from target_amplemarket.services.entries import ENTRIES
 from target_amplemarket.services.protocol import CannotAsk, ListState, Service
 from target_amplemarket.singer.stop import StopRequest
@@ -145,7 +146,7 @@ def collect(
     ):
         limiter = Limiter(settings.requests_per_minute, clock, stop.event)
         if service is None:
-            service = SERVICES[settings.service](settings, clock, limiter.acquire, limiter.slow_down, stop.event)
+            service = open_service(settings, Surroundings(clock, limiter.acquire, limiter.slow_down, stop.event))
         with contextlib.closing(service):
             enriched.remove_temporary_files()
             before = in_order(path)
@@ -320,7 +321,7 @@ class _Collector:
         names, values = (tombstones.column(name).to_pylist() for name in ("identity", "fingerprint"))
         buried = set(zip(names, values, strict=True))
         of_keys = record_key_fingerprints(lead_list.stream, rows.column("record_key").combine_chunks(), key)
-        columns = [(IDENTITIES[by].value.decode(), each) for by, each in prints]
+        columns = [(kept_as(by), each) for by, each in prints]
         columns.append(("record_key", of_keys.to_pylist()))
         return pa.array(
             [not any((name, each[row]) in buried for name, each in columns) for row in range(rows.num_rows)],

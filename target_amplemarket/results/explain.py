@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from target_amplemarket.config import FieldMapping, Settings
 from target_amplemarket.delivery.outbox import Outbox
 from target_amplemarket.leads.exclusions import ExcludedPeople
+from target_amplemarket.leads.intake import Intake
 from target_amplemarket.leads.map_block import Rules
 from target_amplemarket.leads.people import People
 from target_amplemarket.leads.repairs import Remapper, Sources, members_of, repair
@@ -34,7 +35,15 @@ _SAMPLE: Final = 500
 _CAUSE: Final = ("stream", "reason", "field", "detail", "error_code")
 _COLUMNS: Final = (*_CAUSE, "run_id", "record_no", "record_key", "record")
 _UNIT: Final = "\x1f"
-MAPPABLE: Final = frozenset({Reason.NO_IDENTITY, Reason.LINKEDIN_URL_INVALID, Reason.EMAIL_INVALID})
+MAPPABLE: Final = frozenset(
+    {
+        Reason.NO_IDENTITY,
+        Reason.LINKEDIN_URL_INVALID,
+        Reason.EMAIL_INVALID,
+        Reason.PERSON_ID_INVALID,
+        Reason.COMPANY_ID_INVALID,
+    }
+)
 """Reasons that another mapping can take away."""
 
 
@@ -124,9 +133,8 @@ class Explainer:
         path: The results folder.
         run: A run id, `last`, or `all`.
         chosen: Streams and reasons, and the status `rejected`.
-        list_type: As the settings say.
-        company_needs: The same.
-        extra_fields: The same.
+        intake: What the service takes under the settings.
+        extra_fields: As they say.
         field_mapping: The same; it may have changed since the run.
         by_version: The same: `append-only`.
         settings: Name who must not be sent, beside those whom the account excludes, which is not asked here.
@@ -135,8 +143,7 @@ class Explainer:
     path: Path
     run: str
     chosen: Chosen
-    list_type: str = "auto"
-    company_needs: str = "either"
+    intake: Intake
     extra_fields: tuple[str, ...] = ()
     field_mapping: FieldMapping = field(default_factory=dict)
     by_version: bool = False
@@ -172,7 +179,7 @@ class Explainer:
         mappable = [group for group in groups if group.is_mappable and group.sample]
         if not mappable:
             return
-        rules = Rules(self.list_type, self.company_needs, False, folder_key(Folder(self.path)))
+        rules = Rules(self.intake, False, folder_key(Folder(self.path)))
         samples = [_records(group.sample) for group in mappable]
         members = tuple(dict.fromkeys(path for records in samples for path in members_of(records)))
         remapper = Remapper(stream, _keys(mappable[0]), members, self.extra_fields, rules)
@@ -230,7 +237,8 @@ class Explainer:
 
     def _people(self) -> People:
         folder = Folder(self.path)
-        return known_people(folder, Outbox(folder, run_id="").entries(), by_version=self.by_version)
+        unsettled, has_ids = Outbox(folder, run_id="").entries(), self.intake.id_field is not None
+        return known_people(folder, unsettled, by_version=self.by_version, has_ids=has_ids)
 
 
 def rejected_of(streams: tuple[str, ...] = (), reasons: tuple[str, ...] = ()) -> Chosen:

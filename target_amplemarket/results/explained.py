@@ -23,16 +23,24 @@ _MOST_CHARS: Final = 2_000
 NOT_KEPT: Final = "their original records were not kept, so nothing can be looked at (`results_record` was `none`)"
 _WORDS: Final[Mapping[str, str]] = {
     Reason.NO_IDENTITY: (
-        "no member of these records holds a LinkedIn profile, an e-mail, or a title with a company under a name that "
-        "says so: give them one in the source, or name the member in `field_mapping`"
+        "no member of these records holds what makes a lead under a name that says so: give them one in the source, or "
+        "name the member in `field_mapping`"
     ),
     Reason.LINKEDIN_URL_INVALID: (
-        "this is not a person's public profile, and no other member holds one, an e-mail, or a title with a company: "
+        "this is not a person's public profile, and no other member holds one, or what makes a lead without it: "
         "correct it in the source (docs/reference/canonical-forms.md explains the code)"
     ),
     Reason.EMAIL_INVALID: (
-        "nothing can be sent to this, and no other member holds a profile, an e-mail, or a title with a company: "
-        "correct it in the source (docs/reference/canonical-forms.md explains the code)"
+        "nothing can be sent to this, and no other member holds an e-mail, or what makes a lead without it: correct it "
+        "in the source (docs/reference/canonical-forms.md explains the code)"
+    ),
+    Reason.PERSON_ID_INVALID: (
+        "this is no id of a person in the API, and no other member holds what makes a lead without it: map the member "
+        "that holds the API's own ids, or none (docs/reference/canonical-forms.md explains the code)"
+    ),
+    Reason.COMPANY_ID_INVALID: (
+        "this is no id of a company in the API: map the member that holds the API's own ids, or none "
+        "(docs/reference/canonical-forms.md explains the code)"
     ),
     Reason.REFUSED_BY_API: (
         "the API refused these leads: correct them in the source, or send them as they are with `replay "

@@ -6,8 +6,9 @@ whole.
 
 A row is the person's if it carries one of the person's fingerprints or record keys, or is the duplicate of such a row.
 It loses all that is personal. A row that is somebody else's and names the person in its record loses record and key
-alone: its fingerprints say that the other one was sent. An e-mail that stood with several LinkedIn profiles is a shared
-mailbox, and of their rows those alone are the person's that carry no profile, or the person's own.
+alone: its fingerprints say that the other one was sent. An e-mail that stood with several LinkedIn profiles, or with
+several ids of the API's own, is a shared mailbox, and of their rows those alone are the person's that carry neither, or
+the person's own.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from target_amplemarket.clock import Clock, SystemClock
+from target_amplemarket.config import LEAD_FIELDS
 from target_amplemarket.delivery.outbox import Outbox, OutboxEntry
 from target_amplemarket.errors import SettingsError, StorageError
 from target_amplemarket.leads.canonical import is_placeholder
@@ -46,11 +48,11 @@ from target_amplemarket.storage.lock import locked
 DETAIL: Final = "the person was forgotten"
 
 _IDENTITIES: Final = (Identity.LINKEDIN, Identity.EMAIL, Identity.TITLE_COMPANY)
+_PERSONS_OWN: Final = ("linkedin_fingerprint", "title_company_fingerprint")
 _FINGERPRINTS: Final = tuple(f"{identity.value.decode()}_fingerprint" for identity in _IDENTITIES)
 _PERSONAL: Final = ("record_key", "record", "error_pointer", "list_position", *_FINGERPRINTS, "version_fingerprint")
 _PERSONAL_OF_LEADS: Final = (
-    "record_key", "owner", "linkedin_url", "email", "title", "company_name", "company_domain", "extra", "reason",
-    "field", "record", *_FINGERPRINTS,
+    "record_key", "owner", *LEAD_FIELDS, "extra", "reason", "field", "record", *_FINGERPRINTS,
 )  # fmt: skip
 _LOOKED_AT: Final = ("stream", "record_no", "record_key", "detail", "list_id", "winner_record_no", *_FINGERPRINTS)
 _TEXTS: Final = ("record", "record_key")
@@ -76,7 +78,7 @@ class Forgotten(msgspec.Struct, frozen=True):
         outbox_files: Files in which they are.
         removed_files: Reports and read-back lists with the person in them, removed as a whole.
         tombstones: Fingerprints by which the person is blocked now.
-        is_shared: An e-mail stood with several LinkedIn profiles, which are not blocked.
+        is_shared: An e-mail stood with several LinkedIn profiles or ids, which are not blocked.
     """
 
     rows: int
@@ -164,7 +166,7 @@ class _Forgetting:
     key: bytes
     person: Person
     marks: _Marks = field(default_factory=_Marks)
-    shared: set[bytes] = field(default_factory=set)  # e-mails of several profiles
+    shared: set[bytes] = field(default_factory=set)  # e-mails of several profiles, or of several ids
 
     def run(self, now: datetime) -> Forgotten:
         self._check_stream()
@@ -213,20 +215,23 @@ class _Forgetting:
         found = [rows.filter(self._is_theirs(run_id, rows)) for run_id, rows in self._tables()]
         prints = (rows.column("email_fingerprint").drop_null().to_pylist() for rows in found)
         emails = {one for of_rows in prints for one in of_rows}
-        profiles: dict[bytes, set[bytes]] = {email: set() for email in emails}
-        for _, rows in self._tables():
-            is_candidate = pc.is_in(
-                column_array(rows, "email_fingerprint"), value_set=pa.array(sorted(emails), FINGERPRINT)
-            )
-            pairs = rows.filter(pc.and_(is_candidate, pc.is_valid(column_array(rows, "linkedin_fingerprint"))))
-            columns = (pairs.column(name).to_pylist() for name in ("email_fingerprint", "linkedin_fingerprint"))
-            for email, profile in zip(*columns, strict=True):
-                profiles[email].add(profile)
-        self.shared = {email for email, of_email in profiles.items() if len(of_email) > 1}
+        self.shared = {email for name in _PERSONS_OWN for email in self._emails_of_several(emails, name)}
         self.marks.prints[Identity.EMAIL] |= emails - self.shared
         for _ in range(3):  # identities, what these lead to, duplicates of that
             for run_id, rows in self._tables():
                 self._take(run_id, rows)
+
+    def _emails_of_several(self, emails: set[bytes], name: str) -> Iterator[bytes]:
+        """Those of the e-mails that stand with several values of an identity."""
+        values: dict[bytes, set[bytes]] = {email: set() for email in emails}
+        for _, rows in self._tables():
+            is_candidate = pc.is_in(
+                column_array(rows, "email_fingerprint"), value_set=pa.array(sorted(emails), FINGERPRINT)
+            )
+            pairs = rows.filter(pc.and_(is_candidate, pc.is_valid(column_array(rows, name))))
+            for email, value in zip(*(pairs.column(n).to_pylist() for n in ("email_fingerprint", name)), strict=True):
+                values[email].add(value)
+        return (email for email, of_email in values.items() if len(of_email) > 1)
 
     def _take(self, run_id: str, rows: pa.Table) -> None:
         is_theirs = self._is_theirs(run_id, rows)
@@ -313,13 +318,16 @@ class _Forgetting:
 
     def _is_theirs(self, run_id: str, rows: pa.Table) -> pa.BooleanArray:
         email, profile = column_array(rows, "email_fingerprint"), column_array(rows, "linkedin_fingerprint")
+        third = column_array(rows, "title_company_fingerprint")  # beside an e-mail it is an id
         is_profile = self.marks.match(Identity.LINKEDIN, profile)
+        is_third = self.marks.match(Identity.TITLE_COMPANY, third)
         is_shared = pc.is_in(email, value_set=pa.array(sorted(self.shared), FINGERPRINT))
-        is_other = pc.and_(is_shared, pc.and_not(pc.is_valid(profile), is_profile))
+        has_own = pc.or_(pc.is_valid(profile), pc.is_valid(third))
+        is_other = pc.and_(is_shared, pc.and_not(has_own, pc.or_(is_profile, is_third)))
         checks = [
             is_profile,
             pc.and_not(self.marks.match(Identity.EMAIL, email), is_other),
-            self.marks.match(Identity.TITLE_COMPANY, column_array(rows, "title_company_fingerprint")),
+            is_third,
             pc.is_in(
                 column_array(rows, "winner_record_no"),
                 value_set=pa.array(sorted(self.marks.rows.get(run_id, ())), pa.int64()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -43,6 +43,7 @@ class PastRun(msgspec.Struct, frozen=True):
     lists: list[dict[str, object]]
     resent: list[str] = []
     freed: list[str] = []
+    kept: dict[str, int] = {}
     streams: dict[str, StreamCount] = {}
 
 
@@ -63,6 +64,7 @@ class PastMarkers:
 
     resent: tuple[str, ...]
     freed: tuple[str, ...]
+    kept: Mapping[str, int]
 
 
 def past_markers(folder: Path, since: datetime) -> PastMarkers:
@@ -75,6 +77,7 @@ def past_markers(folder: Path, since: datetime) -> PastMarkers:
     return PastMarkers(
         resent=tuple(marker for run in runs for marker in run.resent),
         freed=tuple(marker for run in runs for marker in run.freed),
+        kept={marker: count for run in runs for marker, count in run.kept.items()},
     )
 
 

@@ -56,7 +56,9 @@ def compared_key(path: Path) -> bytes:
     return folder_key(Folder(path)) if path.is_dir() else secrets.token_bytes(_KEY_BYTES)
 
 
-def known_people(folder: Folder, unsettled: Iterable[OutboxEntry], *, by_version: bool) -> People:
+def known_people(
+    folder: Folder, unsettled: Iterable[OutboxEntry], *, by_version: bool, has_ids: bool = False
+) -> People:
     """Everybody whom earlier runs sent, or whose list is held; sent counts where a person is both.
 
     People whom the run adds are kept in scratch files of the folder: keyed fingerprints, readable by the owner only, in
@@ -66,11 +68,13 @@ def known_people(folder: Folder, unsettled: Iterable[OutboxEntry], *, by_version
         folder: The results folder.
         unsettled: Lists whose outcome is not recorded.
         by_version: Compare versions of records (`append-only`) instead of persons.
+        has_ids: The service knows people by ids of its own, which records can carry.
 
     Raises:
         StorageError: A result file cannot be read.
     """
-    people = People(by_version=by_version, make_index=functools.partial(FingerprintIndex, lambda: _scratch(folder)))
+    make_index = functools.partial(FingerprintIndex, lambda: _scratch(folder))
+    people = People(by_version=by_version, has_ids=has_ids, make_index=make_index)
     for rows in _accepted(folder.path, ["status", *compared_columns(by_version=by_version)]):
         people.remember(rows, Known.SENT)
     for entry in unsettled:

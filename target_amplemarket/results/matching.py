@@ -1,9 +1,9 @@
 """Which record an entry came from.
 
 The order of a list's entries is not documented, so their places say nothing. An entry is known by the fingerprints of
-what it carries, among the leads of its own list: LinkedIn profile, else e-mail, else title and company; and by the
-record's key where `extra_fields` sent it along and `data` gives it back. Where that leaves nobody, or several, the
-entry has no record, and that is counted.
+what it carries, among the leads of its own list: the service's own id where the lead brought it, LinkedIn profile, else
+e-mail, else name and company, or title and company; and by the record's key where `extra_fields` sent it along and
+`data` gives it back. Where that leaves nobody, or several, the entry has no record, and that is counted.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ from target_amplemarket.leads.company import company_names, titles, website_doma
 from target_amplemarket.leads.email import canonical_emails
 from target_amplemarket.leads.fingerprints import Identity, fingerprint_column
 from target_amplemarket.leads.linkedin import canonical_profile_urls
+from target_amplemarket.leads.prints import joined_text, name_company_text
 from target_amplemarket.storage.arrow import column_array
-
-_SEPARATOR: Final = "\x1f"
 
 
 class MatchedBy(StrEnum):
     """How the record of an entry was found, or why it was not."""
 
+    SERVICE_ID = "service_id"
     LINKEDIN = "linkedin"
     EMAIL = "email"
+    NAME_COMPANY = "name_company"
     TITLE_COMPANY = "title_company"
     RECORD_KEY = "record_key"
     NOBODY = "nobody"
@@ -39,10 +40,13 @@ class MatchedBy(StrEnum):
 
 
 IDENTITIES: Final = {
+    MatchedBy.SERVICE_ID: Identity.SERVICE_ID,
     MatchedBy.LINKEDIN: Identity.LINKEDIN,
     MatchedBy.EMAIL: Identity.EMAIL,
+    MatchedBy.NAME_COMPANY: Identity.NAME_COMPANY,
     MatchedBy.TITLE_COMPANY: Identity.TITLE_COMPANY,
 }
+_OWN_COLUMNS: Final = frozenset({MatchedBy.LINKEDIN, MatchedBy.EMAIL})
 
 Prints = Sequence[tuple[MatchedBy, Sequence[bytes | None]]]
 """Fingerprints of entries, entry by entry, in the order in which they count."""
@@ -56,6 +60,11 @@ class Match:
     by: MatchedBy
 
 
+def kept_as(by: MatchedBy) -> str:
+    """Under which name rows and tombstones keep fingerprints of an identity: all but two share the third column."""
+    return by.value if by in _OWN_COLUMNS else MatchedBy.TITLE_COMPANY.value
+
+
 def prints_of(entries: pa.Table, fingerprint_key: bytes) -> Prints:
     """Fingerprints of entries (schema `ENTRIES`), made as those of leads are.
 
@@ -64,12 +73,14 @@ def prints_of(entries: pa.Table, fingerprint_key: bytes) -> Prints:
     entries = entries.combine_chunks()
     columns = {name: column_array(entries, name) for name in entries.column_names}
     profile = pc.coalesce(*(canonical_profile_urls(columns[name]).value for name in ("linkedin_url", "linkedin")))
-    title = pc.utf8_lower(titles(columns["title"]))
-    companies = (website_domains(columns["company_domain"]), pc.utf8_lower(company_names(columns["company_name"])))
+    title, names = titles(columns["title"]), (columns["first_name"], columns["last_name"])
+    companies = (website_domains(columns["company_domain"]), company_names(columns["company_name"]))
     texts = [
+        (MatchedBy.SERVICE_ID, pc.coalesce(columns["person_id"], columns["entry_id"])),
         (MatchedBy.LINKEDIN, profile),
         (MatchedBy.EMAIL, canonical_emails(columns["email"]).value),
-        *((MatchedBy.TITLE_COMPANY, _title_company(title, company)) for company in companies),
+        *((MatchedBy.NAME_COMPANY, name_company_text(*names, company)) for company in companies),
+        *((MatchedBy.TITLE_COMPANY, joined_text(title, company)) for company in companies),
     ]
     return [(by, fingerprint_column(text, fingerprint_key, IDENTITIES[by]).to_pylist()) for by, text in texts]
 
@@ -82,7 +93,7 @@ def match_entries(entries: pa.Table, prints: Prints, rows: pa.Table) -> list[Mat
         prints: Of these entries.
         rows: Accepted result rows of the same list: the identities' fingerprints, and `record_key`.
     """
-    leads = {by: _places(rows.column(f"{by.value}_fingerprint").to_pylist()) for by in IDENTITIES}
+    leads = {by: _places(rows.column(f"{kept_as(by)}_fingerprint").to_pylist()) for by in IDENTITIES}
     keys = _Keys(rows.column("record_key").to_pylist())
     data = entries.column("data").to_pylist()
     return [_match(entry, prints, leads, keys, data[entry]) for entry in range(entries.num_rows)]
@@ -140,7 +151,3 @@ def _places(values: Sequence[Any]) -> dict[Any, list[int]]:  # Any: fingerprints
         if value is not None:
             places[value].append(row)
     return dict(places)
-
-
-def _title_company(title: pa.StringArray, company: pa.StringArray) -> pa.StringArray:
-    return pc.utf8_normalize(pc.binary_join_element_wise(title, company, _SEPARATOR), form="NFC")

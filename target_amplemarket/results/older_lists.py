@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,7 @@ import pyarrow.csv
 
 from target_amplemarket.errors import SettingsError
 from target_amplemarket.leads.aliases import normalised
+from target_amplemarket.leads.intake import Intake, Route
 from target_amplemarket.leads.map_block import Rules, map_block
 from target_amplemarket.leads.mapping import StreamMapping, choose_mapping
 from target_amplemarket.leads.repairs import schema_of
@@ -23,6 +24,19 @@ _LIST_NAMES: Final = frozenset({"list", "listname", "leadlist", "leadlistname"})
 _DELIMITERS: Final = ",;\t|"
 _HEADER_CHARS: Final = 1 << 20
 _BLOCK_BYTES: Final = 4 << 20
+
+
+_COMPARED: Final = (
+    Route("linkedin", (("linkedin_url",),)),
+    Route("email", (("email",),)),
+    Route("titles_and_company", (("title",), ("company_name", "company_domain"))),
+)
+
+
+def comparable(intake: Intake) -> Intake:
+    """What a service takes, and everybody else who can be told apart by profile, e-mail, or title and company."""
+    fields = ("linkedin_url", "email", "title", "company_name", "company_domain", *intake.fields)
+    return replace(intake, fields=tuple(dict.fromkeys(fields)), routes=(*_COMPARED, *intake.routes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +72,9 @@ class OlderList:
     def _mapping(self, names: list[str], records: ArrowRecords) -> StreamMapping:
         """As of a stream with these members; the header alone decides."""
         mapping = choose_mapping(
-            schema_of((name,) for name in names), (), records, overrides={}, extra_fields=(), owner_field=None
-        )
+            schema_of((name,) for name in names), (), records,
+            intake=self.rules.intake, overrides={}, extra_fields=(), owner_field=None,
+        )  # fmt: skip
         if mapping.is_empty:
             raise SettingsError(
                 f"{self.path} has no column that is known for a LinkedIn URL, an e-mail, or a title and a company; "

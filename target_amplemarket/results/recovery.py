@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from target_amplemarket.clock import Clock
-from target_amplemarket.delivery.deliver import Delivery, Part, alarm_text
+from target_amplemarket.delivery.deliver import Delivery, Part, alarm_text, repeated_text
 from target_amplemarket.delivery.outbox import Outbox, OutboxEntry
+from target_amplemarket.delivery.read_back import look
 from target_amplemarket.delivery.reconcile import reconcile
 from target_amplemarket.errors import StorageError
 from target_amplemarket.leads.tables import Reason, Status
@@ -42,12 +43,27 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """One list and its verdict; `alarm` is for people, where the list is in the account more than once."""
+    """One list and its verdict.
+
+    Attributes:
+        entry: What was decided on.
+        verdict: Of the list; of one that holds some of its leads it is `sent`.
+        list_id: Where it was found.
+        alarm: For people, where the list, or somebody in it, is there more than once.
+        present_count: Leads that the list holds; None where it came whole or not at all.
+    """
 
     entry: OutboxEntry
     verdict: Verdict
     list_id: str | None = None
     alarm: str | None = None
+    present_count: int | None = None
+
+    @property
+    def is_freed(self) -> bool:
+        """Whether some of its leads were absent, so that whoever reads their records again may send them."""
+        is_partial = self.present_count is not None and self.present_count < self.entry.leads.num_rows
+        return self.verdict is Verdict.ABSENT or is_partial
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +91,10 @@ class Recovery:
         if not entries:
             return []
         LOGGER.info("lists of earlier runs without a recorded answer: %s; asking in %s s", len(entries), settle_s)
-        markers = [entry.intent.marker for entry in entries]
-        answers = reconcile(markers, service, self.clock, stop, settle_s=settle_s)
+        leads = {entry.intent.marker: entry.leads for entry in entries}
+        answers = reconcile(
+            leads, lambda marker: look(marker, leads[marker], service), self.clock, stop, settle_s=settle_s
+        )
         if stop.is_set():
             on_unknown = "hold"  # a stop is no answer: the next run asks
         return [self._settle(entry, answers[entry.intent.marker], on_unknown) for entry in entries]
@@ -93,19 +111,15 @@ class Recovery:
 
     def _forget_recorded(self, entry: OutboxEntry) -> bool:
         """A crash between recording a list and removing its intent: every lead has a row that says its end."""
-        rows = self._rows(entry)
-        is_open = pc.or_(_equals(rows, "status", Status.HELD), _equals(rows, "reason", Reason.NOT_SENT))
-        if pc.any(pc.invert(_is_among(entry.leads, rows.filter(pc.invert(is_open))))).as_py():
+        if self._open_leads(entry, entry.leads).num_rows:
             return False
         self.outbox.remove(entry.file_name)
         return True
 
     def _settle(self, entry: OutboxEntry, answer: Confirmation, on_unknown: str) -> Recovered:
         match answer:
-            case Found(list_ids=list_ids, urls=urls):
-                self._record(entry, Part(_lead_list(entry), Accepted(list_ids[0], urls[0], None), 1))
-                alarm = alarm_text(entry.intent.marker, list_ids) if len(list_ids) > 1 else None
-                return Recovered(entry, Verdict.SENT, list_ids[0], alarm)
+            case Found() as found:
+                return self._take_found(entry, found)
             case Absent():
                 return self._free(entry)
             case CannotAsk() if on_unknown == "resend":
@@ -115,28 +129,60 @@ class Recovery:
             case _:
                 return Recovered(entry, Verdict.HELD)
 
+    def _take_found(self, entry: OutboxEntry, found: Found) -> Recovered:
+        """The list is there, with all of its leads or with some."""
+        marker, list_id = entry.intent.marker, found.list_ids[0]
+        accepted = Accepted(list_id, found.urls[0], None)
+        if found.places is None:
+            self._record(entry, Part(_lead_list(entry, entry.leads), accepted, 1))
+            alarm = alarm_text(marker, found.list_ids) if len(found.list_ids) > 1 else None
+            return Recovered(entry, Verdict.SENT, list_id, alarm)
+        is_there = [place is not None for place in found.places]
+        if not any(is_there):
+            return self._free(entry)
+        present = self._open_leads(entry, entry.leads.filter(pa.array(is_there)))
+        self._record(entry, Part(_lead_list(entry, present), accepted, 1))
+        alarm = repeated_text(marker, found.repeated_count) if found.repeated_count else None
+        return Recovered(entry, Verdict.SENT, list_id, alarm, sum(is_there))
+
     def _count_as_sent(self, entry: OutboxEntry, outcome: Unknown) -> Recovered:
-        self._record(entry, Part(_lead_list(entry), outcome, 1, is_assumed_sent=True))
+        leads = self._open_leads(entry, entry.leads)
+        self._record(entry, Part(_lead_list(entry, leads), outcome, 1, is_assumed_sent=True))
         return Recovered(entry, Verdict.SENT)
 
     def _record(self, entry: OutboxEntry, part: Part) -> None:
-        """The list's rows become those of its outcome, in one rename, one row a record; then the intent goes."""
+        """The list's rows become those of its outcome, in one rename, one row a record; then the intent goes.
+
+        Held rows of leads that are not in the part say from now on that they never arrived.
+        """
         delivery, before = Delivery(part.lead_list, [part]), self._rows(entry)
         rows = RowMaker(entry.intent.run_id, self.results_record).of_delivery(delivery, self.clock.now())
-        is_other = pc.invert(_is_among(before, entry.leads))
-        kept = before.filter(pc.or_(is_other, _equals(before, "status", Status.ACCEPTED)))
-        self._write(entry, [kept, rows.filter(pc.invert(_is_among(rows, kept)))])
+        is_held = self._is_held(entry, before)
+        kept = before.filter(pc.or_(pc.invert(_is_among(before, rows)), _equals(before, "status", Status.ACCEPTED)))
+        absent = before.filter(pc.and_(is_held, pc.invert(_is_among(before, rows))))
+        settled = kept.filter(pc.invert(_is_among(kept, absent)))
+        freed = [_not_sent(absent, self.clock.now())] if absent.num_rows else []
+        self._write(entry, [settled, *freed, rows.filter(pc.invert(_is_among(rows, settled)))])
         self.outbox.remove(entry.file_name)
 
     def _free(self, entry: OutboxEntry) -> Recovered:
         """The list never arrived: its people are nobody's, and whoever reads their records again may send them."""
         rows = self._rows(entry)
-        is_held = pc.and_(_equals(rows, "status", Status.HELD), _equals(rows, "list_name", entry.intent.name))
+        is_held = self._is_held(entry, rows)
         held = rows.filter(is_held)
         if held.num_rows:
             self._write(entry, [rows.filter(pc.invert(is_held)), _not_sent(held, self.clock.now())])
         self.outbox.remove(entry.file_name)
         return Recovered(entry, Verdict.ABSENT)
+
+    def _open_leads(self, entry: OutboxEntry, leads: pa.Table) -> pa.Table:
+        """Those of the leads that no row says the end of."""
+        rows = self._rows(entry)
+        is_open = pc.or_(_equals(rows, "status", Status.HELD), _equals(rows, "reason", Reason.NOT_SENT))
+        return leads.filter(pc.invert(_is_among(leads, rows.filter(pc.invert(is_open)))))
+
+    def _is_held(self, entry: OutboxEntry, rows: pa.Table) -> pa.ChunkedArray:
+        return pc.and_(_equals(rows, "status", Status.HELD), _equals(rows, "list_name", entry.intent.name))
 
     def _rows(self, entry: OutboxEntry) -> pa.Table:
         content = self.folder.read(_results_name(entry))
@@ -156,11 +202,11 @@ def _results_name(entry: OutboxEntry) -> str:
     return f"results/{entry.intent.run_id}/{entry.intent.number:06d}.arrow"
 
 
-def _lead_list(entry: OutboxEntry) -> LeadList:
+def _lead_list(entry: OutboxEntry, leads: pa.Table) -> LeadList:
     intent = entry.intent
     base_name = intent.name.removesuffix(f" part {intent.part} [{intent.marker}]")
     key = GroupKey(intent.stream, intent.owner, intent.list_type)
-    return LeadList(intent.number, intent.part, intent.marker, base_name, key, entry.leads)
+    return LeadList(intent.number, intent.part, intent.marker, base_name, key, leads)
 
 
 def _equals(rows: pa.Table, name: str, word: str) -> pa.ChunkedArray:

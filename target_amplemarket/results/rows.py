@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from target_amplemarket.delivery.deliver import Delivery, Part, Planned
+from target_amplemarket.delivery.deliver import AlreadyThere, Delivery, NotAdded, Part, Planned
 from target_amplemarket.leads.tables import Reason, Status
 from target_amplemarket.results.schema import conform, in_record_order
 from target_amplemarket.services.protocol import Accepted, Refused, Unknown
@@ -22,6 +22,10 @@ _FINGERPRINTS: Final = (
     "title_company_fingerprint",
     "version_fingerprint",
 )
+_UNSEEN: Final = {
+    "reason": Reason.NOT_IN_LIST.value,
+    "detail": "the API said that it took this lead, and the list, read back, does not show it",
+}
 _KEPT_RECORD: Final = {
     "none": frozenset[Status](),
     "rejected": frozenset({Status.REJECTED, Status.HELD}),
@@ -76,6 +80,17 @@ class RowMaker:
                 status = Status.ACCEPTED
                 columns |= {name: column_array(leads, name) for name in ("reason", "field", "detail", *_FINGERPRINTS)}
                 columns |= {"list_id": _repeat(list_id, count), "list_position": pa.array(range(count), pa.int32())}
+                if part.is_unseen:
+                    columns |= {name: _repeat(text, count) for name, text in _UNSEEN.items()}
+            case AlreadyThere(winner_record_nos=winners):
+                status = Status.DUPLICATE
+                columns["reason"] = _repeat(Reason.ALREADY_IN_LIST.value, count)
+                columns["detail"] = _repeat("the API takes this lead for one that came before it", count)
+                columns["winner_record_no"] = pa.array(winners, pa.int64())
+            case NotAdded():
+                status = Status.REJECTED
+                columns["reason"] = _repeat(Reason.NOT_ADDED.value, count)
+                columns["detail"] = _repeat("the API added fewer than were sent, and the list lacks this one", count)
             case Planned():
                 status = Status.PLANNED
                 columns |= {name: column_array(leads, name) for name in ("reason", "field", "detail")}

@@ -53,7 +53,7 @@ DESCRIPTIONS: Final = {
     "error_code": "The API's own code.",
     "error_pointer": "The API's own pointer into the request.",
     "http_status": "Status of the answer that decided.",
-    "list_type": "Identity by which the lead was sent: `linkedin`, `email` or `titles_and_company`.",
+    "list_type": "Kind of list: `linkedin`, `email`, `titles_and_company`; or `people`, `person_ids`, `company_ids`.",
     "list_name": "Name of the list, with its marker.",
     "list_id": "The API's id of the list.",
     "list_position": "Index of the lead in the request that was accepted, from 0.",
@@ -61,7 +61,8 @@ DESCRIPTIONS: Final = {
     "attempt": "Which call of the list decided, from 1; 0 where nothing was sent.",
     "linkedin_fingerprint": "Keyed BLAKE2b-128 of the LinkedIn profile; on `accepted` and `held` rows.",
     "email_fingerprint": "The same of the e-mail.",
-    "title_company_fingerprint": "The same of title and company, for leads with neither of the two.",
+    "title_company_fingerprint": "The same of the API's own id, where the lead has one; else, of leads with neither of "
+    "the two, of name and company, or of title and company.",
     "version_fingerprint": "The same of the mapped lead with its key, for `append-only`.",
     "record": "The original record as JSON, as `results_record` says.",
     "recorded_at": "When the row was written, UTC.",

@@ -35,7 +35,9 @@ class RunSummary:
         end: Why it ended, for people.
         resent: Markers of lists that were sent again after an answer was lost; later runs look whether they are there
             more than once.
-        freed: Markers of lists that were absent when asked; later runs look whether they came after all.
+        freed: Markers of lists that were absent when asked, or lacked leads; later runs look whether they came after
+            all.
+        kept: Of `freed`, where calls add to lists: marker → entries that the list had by then; none if left out.
         dry_run: Nothing was sent, by the settings.
         worst_credits: What all lists together can cost at most, by the prices that `quote` names.
         quote: The worst case of one lead in words.
@@ -64,6 +66,7 @@ class RunSummary:
     worst_credits: dict[str, float]
     quote: str
     ceilings: dict[str, int] = field(default_factory=dict)
+    kept: dict[str, int] = field(default_factory=dict)
 
     @property
     def duration_s(self) -> float:
@@ -89,6 +92,7 @@ def summarise(
     dry_run: bool = False,
     quote: str = "",
     ceilings: dict[str, int] | None = None,
+    kept: dict[str, int] | None = None,
 ) -> RunSummary:
     """Put a run's counts together."""
     streams = {
@@ -121,6 +125,7 @@ def summarise(
         },
         quote=quote,
         ceilings=ceilings or {},
+        kept=kept or {},
     )
 
 

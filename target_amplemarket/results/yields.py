@@ -26,8 +26,8 @@ class Yield(msgspec.Struct, frozen=True):
         found: Entries with a person of the API's.
         with_email: Entries with an e-mail.
         deliverable: Those whose e-mail was validated as deliverable.
-        ready: Those with an e-mail that is deliverable, or that was not validated. Amplemarket's own rule is not
-            documented; its help pages say that leads whose e-mail could not be verified cannot start a sequence.
+        ready: Those with an e-mail that is deliverable, or that was not validated. What the API itself goes by is not
+            documented.
         with_phone: Entries with a phone number.
     """
 

@@ -1,25 +1,23 @@
-"""The account in memory: users, lists, exclusions, credits, and what happened to them."""
+"""An Amplemarket account in memory: users, lists, exclusions, credits, and what happened to them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from target_amplemarket.sandbox.api import Api
 from target_amplemarket.sandbox.enrichment import Price, enrich
-from target_amplemarket.sandbox.faults import FaultPlan
 from target_amplemarket.sandbox.ids import IdMaker, draw, uuid7
-from target_amplemarket.sandbox.journal import Commit, Journal
+from target_amplemarket.sandbox.journal import Commit
 from target_amplemarket.sandbox.lead_list import OPEN, LeadList, Segment, User
 from target_amplemarket.sandbox.lead_rules import identity
-from target_amplemarket.sandbox.limiter import RateLimiter
 from target_amplemarket.sandbox.store import LeadStore
-from target_amplemarket.sandbox.switch_values import switches_from
-from target_amplemarket.sandbox.switches import Switches
-from target_amplemarket.sandbox.validation import AddRequest, CreateRequest, Leads
+from target_amplemarket.sandbox.validation import AddRequest, CreateRequest, Leads, Options
 
-Clock = Callable[[], float]
-"""Seconds since 1970."""
+if TYPE_CHECKING:
+    from target_amplemarket.sandbox.switches import Switches
+    from target_amplemarket.sandbox.world import World
 
 
 @dataclass(frozen=True)
@@ -31,87 +29,37 @@ class Exclusion:
     added_s: float
 
 
-@dataclass(frozen=True)
-class _Due:
-    at_s: float
-    commit: Callable[[float], object]
+@dataclass(frozen=True, kw_only=True)
+class LeadListCommit(Commit):
+    """A commit with the list's own facts, and the credits that it took. `type` is the call's."""
+
+    owner: str
+    shared: bool
+    visible: bool
+    options: Options
+    email_credits: float
+    phone_credits: float
 
 
-class Account:
-    """All state of the sandbox. Not thread-safe: one event loop owns it."""
+class Account(Api):
+    """Everything that an account holds, and how it changes."""
 
-    def __init__(self, switches: Switches, clock: Clock) -> None:
-        self.switches = switches
-        self._clock = clock
-        self._ahead_s = 0.0
-        self._begin()
-
-    def _begin(self) -> None:
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
         switches = self.switches
-        self.journal = Journal(switches.requests_kept)
-        self.limiter = RateLimiter()
-        self.lists: dict[str, LeadList] = {}
+        self.lead_lists: dict[str, LeadList] = {}
         self.excluded: dict[str, dict[str, Exclusion]] = {"domain": {}, "email": {}}
         self.balance = Price(switches.email_credits, switches.phone_credits)
-        self.plan = FaultPlan(switches.faults, switches.seed)
         self.users = _users(switches)
         self._ids = IdMaker(switches.seed)
-        self._due: list[_Due] = []
-        self._latency_draws = 0
 
-    def reset(self, switches: Switches | None = None) -> None:
-        """Forget everything that happened; keep the switches unless others are given."""
-        self.switches = switches or self.switches
-        self._begin()
-
-    def set(self, changes: Mapping[str, Any]) -> None:
-        """Change switches while running: new faults count from zero, named balances start anew.
-
-        Raises:
-            ValueError: A name is unknown or a value does not fit; nothing is changed then.
-        """
-        self.switches = switches_from(changes, self.switches)
-        names = {name.replace("-", "_") for name in changes}
-        if names & {"faults", "seed"}:
-            self.plan = FaultPlan(self.switches.faults, self.switches.seed)
-        if names & {"users", "seed"}:
+    def switched(self, names: Collection[str]) -> None:
+        if {"users", "seed"} & set(names):
             self.users = _users(self.switches)
-        self.journal.keep(self.switches.requests_kept)
         self.balance = Price(
             self.switches.email_credits if "email_credits" in names else self.balance.email,
             self.switches.phone_credits if "phone_credits" in names else self.balance.phone,
         )
-
-    def now_s(self) -> float:
-        """The clock, and what it was advanced by."""
-        return self._clock() + self._ahead_s
-
-    def advance(self, duration_s: float) -> None:
-        """Put the sandbox's time forward."""
-        self._ahead_s += duration_s
-
-    def settle(self) -> None:
-        """Carry out the late commits whose time has come, oldest first."""
-        now_s = self.now_s()
-        ready = sorted((due for due in self._due if due.at_s <= now_s), key=lambda due: due.at_s)
-        self._due = [due for due in self._due if due.at_s > now_s]
-        for due in ready:
-            due.commit(due.at_s)
-
-    def commit_later(self, at_s: float, commit: Callable[[float], object]) -> None:
-        """Let a commit happen once the clock has reached `at_s`."""
-        self._due.append(_Due(at_s, commit))
-
-    @property
-    def pending_count(self) -> int:
-        """Late commits still to come."""
-        return len(self._due)
-
-    def latency_s(self) -> float:
-        """How long the next call waits before it is looked at."""
-        self._latency_draws += 1
-        chance = int.from_bytes(draw(self.switches.seed, "latency", self._latency_draws)[:4], "big") / 2**32
-        return (self.switches.latency_ms + self.switches.latency_jitter_ms * chance) / 1000
 
     def owner(self, email: str) -> User | None:
         """The user who may own a list under this e-mail."""
@@ -128,7 +76,7 @@ class Account:
             self._ids.make(now_s), request.name, owner, request.type, request.shared, request.visible,
             request.options, now_s,
         )  # fmt: skip
-        self.lists[lead_list.id] = lead_list
+        self.lead_lists[lead_list.id] = lead_list
         self._commit("create", lead_list, request.type, request.leads, now_s, request_number)
         return lead_list
 
@@ -143,17 +91,19 @@ class Account:
 
     def _commit(
         self, kind: str, lead_list: LeadList, lead_type: str, leads: Leads, now_s: float, request_number: int
-    ) -> Commit:
+    ) -> LeadListCommit:
         leads = leads.keep(self._kept_positions(lead_list, lead_type, leads))
         paid_count, price = self._charge(lead_list, leads)
         store = LeadStore(leads.raw)
         lead_list.segments.append(Segment(store, paid_count))
-        commit = Commit(
-            len(self.journal.commits) + 1, kind, lead_list.id, lead_list.name, lead_list.owner.email, lead_type,
-            lead_list.shared, lead_list.visible, lead_list.options, now_s, request_number, price.email, price.phone,
-            store,
+        journal = self.world.journal
+        commit = LeadListCommit(
+            number=journal.next_number, api=self.name, kind=kind, list_id=lead_list.id, name=lead_list.name,
+            type=lead_type, at_s=now_s, request_number=request_number, leads=store, owner=lead_list.owner.email,
+            shared=lead_list.shared, visible=lead_list.visible, options=lead_list.options, email_credits=price.email,
+            phone_credits=price.phone,
         )  # fmt: skip
-        self.journal.commits.append(commit)
+        journal.commits.append(commit)
         return commit
 
     def _kept_positions(self, lead_list: LeadList, lead_type: str, leads: Leads) -> list[int]:

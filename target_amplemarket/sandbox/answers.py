@@ -2,41 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import formatdate
-from typing import Any
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from target_amplemarket.sandbox.enrichment import enrich
+from target_amplemarket.sandbox.exchange import Answer, json_answer
 from target_amplemarket.sandbox.ids import draw, uuid7
 from target_amplemarket.sandbox.lead_list import LeadList, User
 from target_amplemarket.sandbox.lead_rules import LEAD_MEMBERS, TYPES
 from target_amplemarket.sandbox.problems import Problem
-from target_amplemarket.sandbox.switches import Switches
+
+if TYPE_CHECKING:
+    from target_amplemarket.sandbox.switches import Switches
 
 _ENTRY_MEMBERS = (
     "email", "person_id", "linkedin_url", "first_name", "last_name", "company_name", "company_domain", "industry",
     "title", "email_validation_result",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A status, a body as bytes, and further headers."""
-
-    status: int
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    media_type: str | None = None  # the switch's, unless another is needed
-
-
-def json_answer(status: int, document: Any, headers: Mapping[str, str] | None = None) -> Answer:
-    """An answer with a JSON body."""
-    return Answer(status, msgspec.json.encode(document), headers or {})
 
 
 def error_answer(status: int, problems: Iterable[Problem], headers: Mapping[str, str] | None = None) -> Answer:
@@ -61,25 +44,9 @@ def _error_entry(problem: Problem) -> dict[str, Any]:
     return entry
 
 
-def retry_after(form: str, wait_s: float, now_s: float) -> dict[str, str]:
-    """The Retry-After header as whole seconds, as a date, or not at all."""
-    match form:
-        case "none":
-            return {}
-        case "seconds":
-            return {"Retry-After": str(math.ceil(wait_s))}
-        case _:
-            return {"Retry-After": formatdate(math.ceil(now_s + wait_s), usegmt=True)}
-
-
 def timestamp(moment_s: float) -> str:
     """ISO 8601, UTC, whole seconds."""
     return datetime.fromtimestamp(int(moment_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def timestamp_ms(moment_s: float) -> str:
-    """ISO 8601, UTC, milliseconds, as the exclusion lists have it."""
-    return datetime.fromtimestamp(moment_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def list_row(lead_list: LeadList, now_s: float, switches: Switches) -> dict[str, Any]:

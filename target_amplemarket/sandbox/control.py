@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -18,10 +17,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from target_amplemarket.sandbox.account import Account
     from target_amplemarket.sandbox.journal import Commit
+    from target_amplemarket.sandbox.world import World
 
-CONTRACT = Path(__file__).with_name("openapi.yaml")
 LOG_PAGE = 100
 _LOCAL_HOSTS = ("localhost", "::1")
 
@@ -55,10 +53,10 @@ def _is_local(address: str) -> bool:
 
 
 class Control:
-    """The control endpoints of one account."""
+    """The control endpoints of one sandbox."""
 
-    def __init__(self, account: Account) -> None:
-        self._account = account
+    def __init__(self, world: World) -> None:
+        self._world = world
 
     def routes(self) -> list[Route]:
         """Paths without their `/_sandbox` prefix."""
@@ -72,88 +70,88 @@ class Control:
             Route("/advance", self.advance, methods=["POST"]),
             Route("/state", self.state),
             Route("/openapi.yaml", self.contract),
+            Route("/tokens/{api}", self.token, methods=["POST"]),
         ]
 
     async def log(self, request: Request) -> Response:
         """Commits after number `since`, at most `limit`; `leads=false` leaves the leads out."""
-        self._account.settle()
+        self._world.settle()
         try:
             since, limit = (
                 max(0, int(request.query_params.get(*pair))) for pair in (("since", "0"), ("limit", str(LOG_PAGE)))
             )
         except ValueError:
             return _error("since and limit are whole numbers")
-        commits = self._account.journal.since(since, limit)
+        commits = self._world.journal.since(since, limit)
         following = commits[-1].number if commits else since
         with_leads = request.query_params.get("leads") != "false"
         return StreamingResponse(_log_page(commits, following, with_leads), media_type="application/json")
 
     async def log_lines(self, request: Request) -> Response:
         """The whole commit log, one JSON object a line."""
-        self._account.settle()
+        self._world.settle()
         try:
             since = int(request.query_params.get("since", "0"))
         except ValueError:
             return _error("since is a whole number")
-        return StreamingResponse(_log_lines(self._account.journal.since(since)), media_type="application/jsonl")
+        return StreamingResponse(_log_lines(self._world.journal.since(since)), media_type="application/jsonl")
 
     async def requests(self, _: Request) -> Response:
         """The last requests, oldest first."""
-        self._account.settle()
-        return _json({"requests": list(self._account.journal.requests)})
+        self._world.settle()
+        return _json({"requests": list(self._world.journal.requests)})
 
     async def switches(self, _: Request) -> Response:
         """Every switch as it stands."""
-        return _json(switch_values(self._account.switches))
+        return _json(switch_values(self._world.switches))
 
     async def set_switches(self, request: Request) -> Response:
         """Change the switches named in a JSON object."""
         try:
             changes = msgspec.json.decode(await request.body(), type=dict[str, Any])
-            self._account.set(changes)
+            self._world.set(changes)
         except ValueError as reason:
             return _error(str(reason))
-        return _json(switch_values(self._account.switches))
+        return _json(switch_values(self._world.switches))
 
     async def reset(self, _: Request) -> Response:
         """Forget everything that happened; the switches stay."""
-        self._account.reset()
+        self._world.reset()
         return self._state()
 
     async def advance(self, request: Request) -> Response:
         """Put the sandbox's time forward by `seconds`, so that nobody has to wait."""
         try:
             body = msgspec.json.decode(await request.body(), type=dict[str, float])
-            self._account.advance(max(0.0, body["seconds"]))
+            self._world.advance(max(0.0, body["seconds"]))
         except (ValueError, KeyError):
             return _error('the body is {"seconds": number}')
         return self._state()
 
     async def state(self, _: Request) -> Response:
-        """Credits left and counts."""
+        """Counts, and what each API counts."""
         return self._state()
 
     async def contract(self, _: Request) -> Response:
-        """The OpenAPI text that the sandbox keeps to."""
-        return FileResponse(CONTRACT, media_type="application/yaml")
+        """The first OpenAPI text that an API keeps to."""
+        for api in self._world.apis:
+            if api.contract:
+                return FileResponse(api.contract, media_type="application/yaml")
+        return _json({"error": "there is no contract"}, 404)
+
+    async def token(self, request: Request) -> Response:
+        """A fresh token for an API, whose lifetime begins now."""
+        try:
+            token = self._world.api(request.path_params["api"]).issue_token()
+        except KeyError:
+            token = None
+        if token is None:
+            return _json({"error": "no API of this name issues tokens"}, 404)
+        return _json({"token": token})
 
     def _state(self) -> Response:
-        self._account.settle()
-        return _json(account_state(self._account))
-
-
-def account_state(account: Account) -> dict[str, Any]:
-    """Credits left, counts, and the sandbox's time in seconds since 1970."""
-    return {
-        "now_s": account.now_s(),
-        "email_credits": account.balance.email,
-        "phone_credits": account.balance.phone,
-        "lists": len(account.lists),
-        "pending_commits": account.pending_count,
-        "excluded_domains": len(account.excluded["domain"]),
-        "excluded_emails": len(account.excluded["email"]),
-        **account.journal.counts(),
-    }
+        self._world.settle()
+        return _json(self._world.state())
 
 
 def _log_page(commits: list[Commit], following: int, with_leads: bool) -> Iterator[bytes]:

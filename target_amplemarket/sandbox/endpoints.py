@@ -2,58 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from target_amplemarket.sandbox.account import Account
-from target_amplemarket.sandbox.answers import (
-    Answer,
-    entry_object,
-    error_answer,
-    json_answer,
-    list_object,
-    retry_after,
-    user_object,
-    wrapped,
-)
+from target_amplemarket.sandbox.answers import entry_object, error_answer, list_object, user_object, wrapped
 from target_amplemarket.sandbox.enrichment import worst_price
-from target_amplemarket.sandbox.faults import Fault
+from target_amplemarket.sandbox.exchange import Answer, Ask, Committed, Pending, json_answer, retry_after
 from target_amplemarket.sandbox.ids import draw, uuid7
 from target_amplemarket.sandbox.lead_list import OPEN, LeadList
 from target_amplemarket.sandbox.paging import links, page_of, read_page_query
 from target_amplemarket.sandbox.problems import Problem
-from target_amplemarket.sandbox.switches import Switches
 from target_amplemarket.sandbox.validation import AddRequest, CreateRequest, Options, read_add, read_create
 
-
-@dataclass(frozen=True)
-class Ask:
-    """A request that may be answered: authorized, within the limit, its body read."""
-
-    number: int
-    params: Mapping[str, str]
-    query: Mapping[str, str]
-    body: bytes
-    fault: Fault | None = None
-
-
-@dataclass(frozen=True)
-class Committed:
-    """What a commit leaves: the answer, and the list it touched, if it was one."""
-
-    answer: Answer
-    list_id: str | None = None
-
-
-@dataclass(frozen=True)
-class Pending:
-    """A request that passed every check; `commit`, given the time, makes it so."""
-
-    commit: Callable[[float], Committed]
-
-
-Endpoint = Callable[[Account, Ask], Answer | Pending]
+if TYPE_CHECKING:
+    from target_amplemarket.sandbox.switches import Switches
 
 
 def account_info(account: Account, _: Ask) -> Answer:
@@ -95,7 +58,7 @@ def create_list(account: Account, ask: Ask) -> Answer | Pending:
 
 def add_leads(account: Account, ask: Ask) -> Answer | Pending:
     """`POST /lead-lists/{id}/leads`."""
-    lead_list = account.lists.get(ask.params["id"].lower())
+    lead_list = account.lead_lists.get(ask.params["id"].lower())
     if lead_list is None:
         return not_found(account)
     request = read_add(ask.body, account.switches, lead_list.type)
@@ -107,17 +70,27 @@ def add_leads(account: Account, ask: Ask) -> Answer | Pending:
     if short := _short_of_credits(account, lead_list.options, fitting):
         return short
 
-    def commit(now_s: float) -> Committed:
-        added = account.add(lead_list, request, now_s, ask.number)
-        return Committed(_added_answer(account, lead_list, added, len(request.leads.raw), now_s), lead_list.id)
+    return _addition(account, lead_list, request, ask.number)
 
-    return Pending(commit)
+
+def _addition(account: Account, lead_list: LeadList, request: AddRequest, request_number: int) -> Pending:
+    sent_count = len(request.leads.raw)
+
+    def commit(now_s: float) -> Committed:
+        added = account.add(lead_list, request, now_s, request_number)
+        return Committed(_added_answer(account, lead_list, added, sent_count, now_s), lead_list.id)
+
+    def part(share: float) -> Pending:
+        kept = AddRequest(request.type, request.leads.keep(list(range(int(sent_count * share)))))
+        return _addition(account, lead_list, kept, request_number)
+
+    return Pending(commit, part)
 
 
 def read_list(account: Account, ask: Ask) -> Answer:
     """`GET /lead-lists/{id}`."""
     switches = account.switches
-    lead_list = account.lists.get(ask.params["id"].lower())
+    lead_list = account.lead_lists.get(ask.params["id"].lower())
     if lead_list is None:
         return not_found(account)
     query = read_page_query(ask.query, switches.entry_page_size, switches)
@@ -152,7 +125,7 @@ def _leads_of(lead_list: LeadList, positions: Sequence[int], switches: Switches)
 
 def not_found(account: Account) -> Answer:
     """A 404 in the envelope."""
-    return error_answer(404, [Problem(account.switches.not_found_code, "The requested resource does not exist.")])
+    return account.error(404, "The requested resource does not exist.")
 
 
 def _short_of_credits(account: Account, options: Options, lead_count: int) -> Answer | None:

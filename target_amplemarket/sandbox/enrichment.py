@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from target_amplemarket.sandbox.ids import draw, uuid7
 from target_amplemarket.sandbox.lead_rules import LEAD_MEMBERS
-from target_amplemarket.sandbox.switches import Switches
 from target_amplemarket.sandbox.validation import Options
+
+if TYPE_CHECKING:
+    from target_amplemarket.sandbox.switches import Switches
 
 FIRST_NAMES = ("Ada", "Bela", "Chidi", "Dalia", "Emre", "Fatou", "Goran", "Hana", "Imani", "Jun", "Kaja", "Leo")
 LAST_NAMES = ("Alder", "Birch", "Cedar", "Elm", "Fir", "Hazel", "Juniper", "Larch", "Maple", "Oak", "Pine", "Rowan")

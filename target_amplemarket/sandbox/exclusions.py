@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from target_amplemarket.sandbox.account import Account, Exclusion
-from target_amplemarket.sandbox.answers import Answer, error_answer, json_answer, timestamp_ms
-from target_amplemarket.sandbox.endpoints import Ask, Committed, Pending
+from target_amplemarket.sandbox.answers import error_answer
+from target_amplemarket.sandbox.exchange import Answer, Ask, Committed, Pending, json_answer, timestamp_ms
 from target_amplemarket.sandbox.paging import links, page_of, read_page_query
 from target_amplemarket.sandbox.problems import Problem, missing, unsupported
-from target_amplemarket.sandbox.switches import Switches
 from target_amplemarket.sandbox.validation import read_object
+
+if TYPE_CHECKING:
+    from target_amplemarket.sandbox.switches import Switches
 
 _DOMAIN = re.compile(r"[^@\s]+")
 

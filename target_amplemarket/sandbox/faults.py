@@ -9,59 +9,73 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-CREATE = "POST /lead-lists"
-LISTING = "GET /lead-lists"
-WRITES = "POST *"
-METHODS: dict[str, tuple[str, ...]] = {
-    "/account-info": ("GET",),
-    "/users": ("GET",),
-    "/lead-lists": ("GET", "POST"),
-    "/lead-lists/{id}": ("GET",),
-    "/lead-lists/{id}/leads": ("POST",),
-    "/excluded-domains": ("GET", "POST", "DELETE"),
-    "/excluded-emails": ("GET", "POST", "DELETE"),
+    from target_amplemarket.sandbox.api import Endpoint
+
+EVERY, WRITES, CREATES, ADDS = "every call", "writing calls", "calls that create a list", "calls that add to a list"
+LISTINGS, READINGS = "calls for the listing", "calls that read a list back"
+_ROLES = {
+    EVERY: ("create", "add", "write", "listing", "reading", "read"),
+    WRITES: ("create", "add", "write"),
+    CREATES: ("create",),
+    ADDS: ("add",),
+    LISTINGS: ("listing",),
+    READINGS: ("reading",),
 }
-"""Every endpoint of the API, as a fault may name it."""
 
 
 @dataclass(frozen=True)
 class FaultKind:
-    """What a kind of fault does, which calls it strikes when none are named, and the parameters it knows."""
+    """What a kind of fault does, which calls it strikes when none are named, and the parameters it knows.
+
+    `is_bound` says that it cannot strike any others.
+    """
 
     says: str
-    endpoint: str
+    strikes: str
     parameters: Mapping[str, float | str] = dataclasses.field(default_factory=dict)
+    is_bound: bool = False
 
 
 KINDS: dict[str, FaultKind] = {
     # Nothing is committed.
-    "rate_limited": FaultKind("429 before the call is looked at", "*", {"retry_after": "seconds", "seconds": 1}),
-    "server_error": FaultKind("an error status before anything is committed", "*", {"status": 500}),
-    "redirect": FaultKind("a redirect to the same path on another host", "*", {"status": 307}),
-    "hang": FaultKind("no answer, nothing committed", "*", {"seconds": 3600}),
-    "reset_before_reading": FaultKind("connection reset before the body is read", "*"),
+    "rate_limited": FaultKind("429 before the call is looked at", EVERY, {"retry_after": "seconds", "seconds": 1}),
+    "server_error": FaultKind("an error status before anything is committed", EVERY, {"status": 500}),
+    "redirect": FaultKind("a redirect to the same path on another host", EVERY, {"status": 307}),
+    "hang": FaultKind("no answer, nothing committed", EVERY, {"seconds": 3600}),
+    "reset_before_reading": FaultKind("connection reset before the body is read", EVERY),
     "reset_mid_body": FaultKind("connection reset after a part of the body", WRITES, {"bytes": 1024}),
-    # Committed, but not at once.
-    "late_commit": FaultKind("no answer; the commit comes some seconds later", WRITES, {"seconds": 5, "then": "reset"}),
+    # Committed in part, or not at once.
+    "commit_in_part": FaultKind(
+        "only the first leads of an addition are committed, then it fails",
+        ADDS, {"percent": 50, "then": "error", "status": 500}, is_bound=True,
+    ),
+    "late_commit": FaultKind(
+        "no answer, or an error; the commit comes some seconds later",
+        WRITES, {"seconds": 5, "then": "reset", "status": 504},
+    ),
     # Committed, but the caller cannot tell.
     "server_error_after_commit": FaultKind("committed, then an error status", WRITES, {"status": 500}),
     "hang_after_commit": FaultKind("committed, then no answer", WRITES, {"seconds": 3600}),
     "reset_after_commit": FaultKind("committed, then the connection is reset", WRITES),
     "close_after_commit": FaultKind("committed, then the connection is closed without an answer", WRITES),
-    "truncated_answer": FaultKind("the answer breaks off after some bytes of its body", "*", {"bytes": 40}),
-    "drip": FaultKind("the answer's body comes a few bytes at a time", "*", {"bytes": 16, "seconds": 0.2}),
-    "not_json": FaultKind("the right status over a page of HTML", "*"),
-    "without_id": FaultKind("the answer lacks its id", CREATE),
-    # The listing errs.
-    "stale_listing": FaultKind("lists younger than this stay out of the listing", LISTING, {"seconds": 60}),
-    "listing_error": FaultKind("the listing answers with an error status", LISTING, {"status": 503}),
-    "listing_missing_page": FaultKind("the next link jumps over a page", LISTING),
-    "listing_same_page": FaultKind("every page is the first one and names a next", LISTING),
-    "listing_renamed": FaultKind("rows carry other names than the lists were given", LISTING),
-}
-THEN = ("reset", "hang", "close")
+    "truncated_answer": FaultKind("the answer breaks off after some bytes of its body", EVERY, {"bytes": 40}),
+    "drip": FaultKind("the answer's body comes a few bytes at a time", EVERY, {"bytes": 16, "seconds": 0.2}),
+    "not_json": FaultKind("the right status over a page of HTML", EVERY),
+    "without_id": FaultKind("the answer lacks its id", CREATES),
+    # The listing, or a list that is read back, errs.
+    "stale_listing": FaultKind("lists younger than this stay out of the listing", LISTINGS, {"seconds": 60}, True),
+    "listing_error": FaultKind("the listing answers with an error status", LISTINGS, {"status": 503}, True),
+    "listing_missing_page": FaultKind(
+        "the next link jumps over a page; a listing without pages lacks its second half", LISTINGS, {}, True
+    ),
+    "listing_same_page": FaultKind("every page is the first one and names a next", LISTINGS, {}, True),
+    "listing_renamed": FaultKind("rows carry other names than the lists were given", LISTINGS, {}, True),
+    "stale_reading": FaultKind("people added less than this ago stay out of a list", READINGS, {"seconds": 60}, True),
+}  # fmt: skip
+THEN = ("reset", "hang", "close", "error")
+PARAMETERS = ("status", "seconds", "bytes", "percent", "then", "retry_after")
 RETRY_AFTER = ("seconds", "date", "none")
 
 
@@ -79,7 +93,8 @@ class Fault:
         status: HTTP status of the answer, for kinds that answer with an error.
         seconds: Duration, for kinds that wait.
         bytes: Number of bytes, for kinds that cut.
-        then: What becomes of the connection of a `late_commit`: `reset`, `hang` or `close`.
+        percent: Share of the leads that is committed, for `commit_in_part`.
+        then: How a call that is committed late or in part ends: `reset`, `hang`, `close`, or `error` with `status`.
         retry_after: Form of the header of `rate_limited`: `seconds`, `date` or `none`.
 
     Raises:
@@ -95,24 +110,31 @@ class Fault:
     status: int | None = None
     seconds: float | None = None
     bytes: int | None = None
+    percent: float | None = None
     then: str | None = None
     retry_after: str | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"fault kind {self.kind!r} is unknown{did_you_mean(self.kind, KINDS)}")
-        for name in ("status", "seconds", "bytes", "then", "retry_after"):
+        for name in PARAMETERS:
             if getattr(self, name) is not None and name not in KINDS[self.kind].parameters:
                 raise ValueError(f"fault {self.kind!r} has no parameter {name!r}")
-        self._check_endpoint()
         self._check_bounds()
 
-    def _check_endpoint(self) -> None:
-        if not any(self.matches(f"{method} {path}") for path, methods in METHODS.items() for method in methods):
-            known = ", ".join(METHODS)
-            raise ValueError(f"fault {self.kind!r}: no endpoint matches {self.endpoint!r}; the paths are {known}")
-        if KINDS[self.kind].endpoint == LISTING and self.endpoint not in ("", LISTING):
-            raise ValueError(f"fault {self.kind!r} strikes no other endpoint than {LISTING}")
+    def check(self, endpoints: Sequence[Endpoint]) -> None:
+        """See that the fault can strike one of these at all.
+
+        Raises:
+            ValueError: It cannot.
+        """
+        if any(self.matches(endpoint) for endpoint in endpoints):
+            return
+        bound = KINDS[self.kind].strikes if KINDS[self.kind].is_bound else EVERY
+        known = ", ".join(str(endpoint) for endpoint in endpoints if endpoint.role in _ROLES[bound])
+        if bound != EVERY and any(self._names(endpoint) for endpoint in endpoints):
+            raise ValueError(f"fault {self.kind!r} strikes no other endpoint than {known}")
+        raise ValueError(f"fault {self.kind!r}: no endpoint matches {self.endpoint!r}; there are {known}")
 
     def _check_bounds(self) -> None:
         claims = {
@@ -123,6 +145,7 @@ class Fault:
             "status must be between 300 and 599": self.status is None or 300 <= self.status <= 599,
             "seconds must not be negative": self.seconds is None or self.seconds >= 0,
             "bytes must not be negative": self.bytes is None or self.bytes >= 0,
+            "percent must be between 0 and 100": self.percent is None or 0 <= self.percent <= 100,
             f"then must be one of {', '.join(THEN)}": self.then in (None, *THEN),
             f"retry_after must be one of {', '.join(RETRY_AFTER)}": self.retry_after in (None, *RETRY_AFTER),
         }
@@ -139,11 +162,15 @@ class Fault:
         """The parameter as given, else the kind's default."""
         return str(getattr(self, name) or KINDS[self.kind].parameters[name])
 
-    def matches(self, endpoint: str) -> bool:
-        """Whether a call of this endpoint (`GET /lead-lists/{id}`) can be struck."""
-        method, _, path = (self.endpoint or KINDS[self.kind].endpoint).rpartition(" ")
-        called_method, _, called_path = endpoint.partition(" ")
-        return method in ("", "*", called_method) and path in ("*", called_path)
+    def matches(self, endpoint: Endpoint) -> bool:
+        """Whether a call of this endpoint can be struck."""
+        kind = KINDS[self.kind]
+        is_fit = endpoint.role in _ROLES[kind.strikes]
+        return (is_fit or not kind.is_bound) and self._names(endpoint) if self.endpoint else is_fit
+
+    def _names(self, endpoint: Endpoint) -> bool:
+        method, _, path = self.endpoint.rpartition(" ")
+        return method in ("", "*", endpoint.method) and path in ("*", endpoint.path)
 
     @classmethod
     def parse(cls, text: str) -> Fault:
@@ -183,7 +210,7 @@ class Fault:
 
 _READERS: dict[str, Any] = {
     "kind": str, "endpoint": str, "times": int, "every": int, "skip": int, "probability": float,
-    "status": int, "seconds": float, "bytes": int, "then": str, "retry_after": str,
+    "status": int, "seconds": float, "bytes": int, "percent": float, "then": str, "retry_after": str,
 }  # fmt: skip
 
 
@@ -194,9 +221,15 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 class FaultPlan:
-    """Counts matching calls and says which fault, if any, strikes a call. At most one does: the first that is due."""
+    """Counts matching calls and says which fault, if any, strikes a call. At most one does: the first that is due.
 
-    def __init__(self, faults: tuple[Fault, ...], seed: int) -> None:
+    Raises:
+        ValueError: A fault can strike none of the endpoints.
+    """
+
+    def __init__(self, faults: tuple[Fault, ...], seed: int, endpoints: Sequence[Endpoint]) -> None:
+        for fault in faults:
+            fault.check(endpoints)
         self._faults = faults
         self._seen = [0] * len(faults)
         self._struck = [0] * len(faults)
@@ -207,7 +240,7 @@ class FaultPlan:
         """Every fault, and how often it has struck."""
         return list(zip(self._faults, self._struck, strict=True))
 
-    def strike(self, endpoint: str) -> Fault | None:
+    def strike(self, endpoint: Endpoint) -> Fault | None:
         """The fault that strikes this call; counts the call."""
         for index, fault in enumerate(self._faults):
             if fault.matches(endpoint) and self._is_due(index, fault):

@@ -10,36 +10,35 @@ from typing import Any
 import msgspec
 
 from target_amplemarket.sandbox.store import LeadStore
-from target_amplemarket.sandbox.validation import Options
 
 CONTENTS_KEPT = 1_000
 """Requests whose headers and first bytes are kept."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Commit:
-    """Leads that arrived: with a new list (`create`), or later on (`add`). Never changed once written.
+    """Leads that arrived with one call, or another change to a list. Never changed once written.
+
+    An API may derive a kind of its own, with what else it knows of its lists.
 
     Attributes:
         number: 1 for the first commit of the sandbox's life, rising by one.
-        type: As in the request: `linkedin`, `email` or `titles_and_company`.
+        api: Name of the API.
+        kind: `create`, `add`, or another word of the API's.
+        type: As in the request that created the list.
         at_s: Seconds since 1970 on the sandbox's clock.
         request_number: The request that brought it, as in the request log.
+        leads: The leads that the call brought, as they were sent.
     """
 
     number: int
+    api: str
     kind: str
     list_id: str
     name: str
-    owner: str
     type: str
-    shared: bool
-    visible: bool
-    options: Options
     at_s: float
     request_number: int
-    email_credits: float
-    phone_credits: float
     leads: LeadStore
 
     def json_parts(self, *, with_leads: bool = True) -> Iterator[bytes]:
@@ -109,6 +108,11 @@ class Journal:
         self.requests = deque(self.requests, maxlen=requests_kept)
 
     @property
+    def next_number(self) -> int:
+        """The number of the next commit."""
+        return len(self.commits) + 1
+
+    @property
     def request_count(self) -> int:
         """Requests seen, also those forgotten."""
         return self._request_count
@@ -117,6 +121,10 @@ class Journal:
         """Commits after the one of this number, at most `limit`."""
         stop = None if limit is None else max(number, 0) + limit
         return self.commits[max(number, 0) : stop]
+
+    def commits_of(self, list_id: str) -> list[Commit]:
+        """Commits of one list."""
+        return [commit for commit in self.commits if commit.list_id == list_id]
 
     def counts(self) -> dict[str, Any]:
         """Totals of commits, leads and requests."""

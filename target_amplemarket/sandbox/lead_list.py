@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from target_amplemarket.sandbox.ids import EntryIds, draw
 from target_amplemarket.sandbox.store import LeadStore
-from target_amplemarket.sandbox.switches import Switches
 from target_amplemarket.sandbox.validation import Options
+
+if TYPE_CHECKING:
+    from target_amplemarket.sandbox.switches import Switches
 
 OPEN = ("queued", "processing")
 

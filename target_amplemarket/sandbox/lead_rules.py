@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from target_amplemarket.sandbox.problems import Problem, unsupported
-from target_amplemarket.sandbox.switches import Switches
+
+if TYPE_CHECKING:
+    from target_amplemarket.sandbox.switches import Switches
 
 TYPES = {"linkedin": "linkedin", "email": "email", "titles_and_company": "title_and_company"}
 """Type in requests to type in answers."""

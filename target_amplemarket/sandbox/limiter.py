@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from target_amplemarket.sandbox.switches import Switches
-
 WINDOW_S = 60.0
 
 
@@ -25,13 +23,18 @@ class RateLimiter:
     def __init__(self) -> None:
         self._passed: dict[str, deque[float]] = {}
 
-    def ask(self, consumer: str, now_s: float, switches: Switches) -> Verdict:
-        """Whether this consumer may make a request now; counts it if so."""
-        limit = switches.requests_per_minute
+    def ask(self, consumer: str, now_s: float, limit: int, *, is_fixed: bool) -> Verdict:
+        """Whether this consumer may make a request now; counts it if so.
+
+        Args:
+            consumer: Who shares a limit.
+            now_s: Seconds since 1970.
+            limit: Requests a minute; 0 for any number.
+            is_fixed: Whether minutes begin with the clock's, instead of sliding along.
+        """
         if limit == 0:
             return Verdict(is_allowed=True, remaining=0, wait_s=0.0)
         passed = self._passed.setdefault(consumer, deque())
-        is_fixed = switches.rate_window == "fixed"
         start_s = now_s // WINDOW_S * WINDOW_S if is_fixed else now_s - WINDOW_S
         while passed and (passed[0] < start_s or (not is_fixed and passed[0] == start_s)):
             passed.popleft()

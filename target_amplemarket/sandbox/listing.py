@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from target_amplemarket.sandbox.account import Account
-from target_amplemarket.sandbox.answers import Answer, error_answer, json_answer, list_object, list_row
-from target_amplemarket.sandbox.endpoints import Ask
+from target_amplemarket.sandbox.answers import error_answer, list_object, list_row
+from target_amplemarket.sandbox.exchange import Answer, Ask, json_answer
 from target_amplemarket.sandbox.faults import Fault
 from target_amplemarket.sandbox.lead_list import LeadList
 from target_amplemarket.sandbox.paging import PageQuery, href, links, page_of, read_page_query
@@ -50,7 +50,7 @@ def _visible_lists(account: Account, filters: dict[str, str], fault: Fault | Non
     hidden_s = fault.number("seconds") if fault and fault.kind == "stale_listing" else None
     return [
         one
-        for one in account.lists.values()
+        for one in account.lead_lists.values()
         if (hidden_s is None or one.created_s <= now_s - hidden_s)
         and filters.get("status") in (None, one.status(now_s, account.switches))
         and filters.get("owner_id") in (None, one.owner.id)

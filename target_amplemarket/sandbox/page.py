@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,21 +12,23 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
-from target_amplemarket.sandbox.faults import KINDS, METHODS
-from target_amplemarket.sandbox.lead_rules import LEAD_MEMBERS
+from target_amplemarket.sandbox.api import Api, ShownList
+from target_amplemarket.sandbox.faults import KINDS, PARAMETERS
 from target_amplemarket.sandbox.pretty import pretty
 from target_amplemarket.sandbox.switch_values import FIELDS
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from target_amplemarket.sandbox.account import Account
     from target_amplemarket.sandbox.journal import Commit, RequestSeen
-    from target_amplemarket.sandbox.lead_list import LeadList
+    from target_amplemarket.sandbox.world import World
 
 LISTS_SHOWN = 100
 LEADS_SHOWN = 100
 REQUESTS_SHOWN = 20
+CALLS_SHOWN = 20
+TEXT_CHARS = 300
+OBJECT_CHARS = 40
 _HERE = Path(__file__).parent
 _SAFETY = {
     "Content-Security-Policy": (
@@ -40,28 +41,11 @@ _SAFETY = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class ShownList:
-    """A list as the overview shows it."""
-
-    id: str
-    name: str
-    owner: str
-    type: str
-    status: str
-    lead_count: int
-    arrived_s: float
-
-    def holds(self, search: str) -> bool:
-        """Whether a word is found in it."""
-        return any(search in text.lower() for text in (self.name, self.owner, self.type, self.status, self.id))
-
-
 class Pages:
-    """The pages of one account."""
+    """The pages of one sandbox."""
 
-    def __init__(self, account: Account) -> None:
-        self._account = account
+    def __init__(self, world: World) -> None:
+        self._world = world
         # The look lies beside this package, since the report of a run shares it.
         self._environment = Environment(
             loader=FileSystemLoader([_HERE, _HERE.parent]),
@@ -70,7 +54,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.filters |= {"number": _number, "moment": _moment, "text": _text, "pretty": pretty}
+        self._environment.filters |= {"number": _number, "moment": _moment, "cell": _cell, "pretty": pretty}
 
     def routes(self) -> list[Route]:
         """The overview, a page for each list and each request, and the script that keeps them fresh."""
@@ -83,10 +67,11 @@ class Pages:
 
     async def overview(self, request: Request) -> Response:
         """What arrived, newest first; `search` narrows it, `page` goes back in time."""
-        account = self._account
-        account.settle()
+        world = self._world
+        world.settle()
         search = request.query_params.get("search", "").strip()
-        found = [one for one in map(self._shown, reversed(account.lists.values())) if one.holds(search.lower())]
+        lists = sorted((one for api in world.apis for one in api.lists()), key=lambda one: one.arrived_s)[::-1]
+        found = [one for one in lists if one.holds(search.lower())]
         number, page_count = _page(request, len(found), LISTS_SHOWN)
         return self._answer(
             "overview.html.jinja",
@@ -95,46 +80,48 @@ class Pages:
             lists=found[(number - 1) * LISTS_SHOWN : number * LISTS_SHOWN],
             page=number,
             page_count=page_count,
-            list_count=len(account.lists),
-            counts=account.journal.counts(),
-            balance=account.balance,
-            requests=list(account.journal.requests)[: -REQUESTS_SHOWN - 1 : -1],
-            faults=account.plan.struck,
+            list_count=len(lists),
+            counts=world.journal.counts(),
+            figures=[figure for api in world.apis for figure in api.figures()],
+            requests=list(world.journal.requests)[: -REQUESTS_SHOWN - 1 : -1],
+            faults=world.plan.struck,
             kinds=KINDS,
-            endpoints=[f"{method} {path}" for path, methods in METHODS.items() for method in methods],
-            changed=_changed_switches(account),
+            parameters=PARAMETERS,
+            endpoints=[str(endpoint) for api in world.apis for endpoint in api.endpoints],
+            changed=_changed_switches(world),
             switches={name: member.metadata["help"] for name, member in FIELDS.items() if name != "faults"},
         )
 
     async def one_list(self, request: Request) -> Response:
         """A list: its facts, the requests that brought it, and its leads as they were sent, page by page."""
-        account = self._account
-        account.settle()
-        found = account.lists.get(request.path_params["id"])
-        if found is None:
+        world = self._world
+        world.settle()
+        api, found = self._list(request.path_params["id"])
+        if not api or not found:
             return self._answer("missing.html.jinja", 404, what="list")
-        commits = [commit for commit in account.journal.commits if commit.list_id == found.id]
-        number, page_count = _page(request, found.lead_count, LEADS_SHOWN)
+        commits = world.journal.commits_of(found.id)
+        lead_count = sum(len(commit.leads) for commit in commits)
+        number, page_count = _page(request, lead_count, LEADS_SHOWN)
         first = (number - 1) * LEADS_SHOWN
-        leads = [lead for lead, _ in found.leads_at(first, first + LEADS_SHOWN)]
+        leads = _leads(commits, first, first + LEADS_SHOWN)
         return self._answer(
             "list.html.jinja",
-            list=self._shown(found),
-            found=found,
+            list=found,
             commits=commits,
-            credits=(math.fsum(c.email_credits for c in commits), math.fsum(c.phone_credits for c in commits)),
+            figures=found.figures(),
             first=first,
             leads=leads,
-            members=_columns(leads),
+            lead_count=lead_count,
+            members=_columns(leads, api.columns),
             page=number,
             page_count=page_count,
-            came=[(commit, self._seen(commit)) for commit in commits],
-            contents=account.journal.contents,
+            came=[(commit, self._seen(commit)) for commit in commits[:CALLS_SHOWN]],
+            contents=world.journal.contents,
         )
 
     async def one_request(self, request: Request) -> Response:
         """A request as it came."""
-        journal = self._account.journal
+        journal = self._world.journal
         number = request.path_params["number"]
         seen = next((one for one in journal.requests if one.number == number), None)
         if seen is None:
@@ -145,12 +132,12 @@ class Pages:
         """What keeps a page fresh and switches faults."""
         return FileResponse(_HERE / "page.js", media_type="text/javascript", headers=_SAFETY)
 
-    def _shown(self, one: LeadList) -> ShownList:
-        status = one.status(self._account.now_s(), self._account.switches)
-        return ShownList(one.id, one.name, one.owner.email, one.type, status, one.lead_count, one.created_s)
+    def _list(self, list_id: str) -> tuple[Api | None, ShownList | None]:
+        found = ((api, one) for api in self._world.apis for one in api.lists() if one.id == list_id)
+        return next(found, (None, None))
 
     def _seen(self, commit: Commit) -> RequestSeen | None:
-        return next((one for one in self._account.journal.requests if one.number == commit.request_number), None)
+        return next((one for one in self._world.journal.requests if one.number == commit.request_number), None)
 
     def _answer(self, template: str, status: int = 200, **facts: Any) -> Response:
         text = self._environment.get_template(template).render(**facts)
@@ -166,26 +153,46 @@ def _page(request: Request, count: int, size: int) -> tuple[int, int]:
     ), page_count
 
 
-def _changed_switches(account: Account) -> list[tuple[str, str, str, str]]:
+def _changed_switches(world: World) -> list[tuple[str, str, str, str]]:
     """Switches that stand otherwise than by default: name, value, default, and the default as JSON."""
     changed = []
     for name, member in FIELDS.items():
-        value = getattr(account.switches, name)
+        value = getattr(world.switches, name)
         if name != "faults" and value != member.default:
-            changed.append((name, _text(value), _text(member.default), json.dumps(member.default)))
+            shown = "(set)" if member.metadata["is_secret"] else _text(value)
+            changed.append((name, shown, _text(member.default), json.dumps(member.default)))
     return changed
 
 
-def _columns(leads: list[dict[str, Any]]) -> list[str]:
-    """The declared members first, then the others in the order met."""
+def _leads(commits: list[Commit], start: int, stop: int) -> list[dict[str, Any]]:
+    """The leads of all commits from position `start` up to `stop`."""
+    found: list[dict[str, Any]] = []
+    offset = 0
+    for commit in commits:
+        count = len(commit.leads)
+        if start < offset + count and offset < stop:
+            found += commit.leads.slice(max(0, start - offset), min(stop - offset, count))
+        offset += count
+    return found
+
+
+def _columns(leads: list[dict[str, Any]], first: Sequence[str]) -> list[str]:
+    """The API's first members, then the others in the order met."""
     met = dict.fromkeys(name for lead in leads for name in lead)
-    return [name for name in LEAD_MEMBERS if name in met] + [name for name in met if name not in LEAD_MEMBERS]
+    return [name for name in first if name in met] + [name for name in met if name not in first]
 
 
 def _text(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
     return "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _cell(value: Any) -> str:
+    """A value for a table; the request as it came has the rest."""
+    text = _text(value)
+    limit = OBJECT_CHARS if isinstance(value, dict | list) else TEXT_CHARS
+    return text if len(text) <= limit else text[:limit] + "…"
 
 
 def _number(value: float) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from target_amplemarket.sandbox.ids import is_uuid
 from target_amplemarket.sandbox.problems import Problem, bad_parameter
-from target_amplemarket.sandbox.switches import Switches
+
+if TYPE_CHECKING:
+    from target_amplemarket.sandbox.switches import Switches
 
 
 @dataclass(frozen=True)

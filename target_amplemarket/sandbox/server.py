@@ -8,19 +8,19 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 import uvicorn
 
-from target_amplemarket.sandbox.account import Clock
+from target_amplemarket.sandbox.api import ApiMaker
 from target_amplemarket.sandbox.app import Sandbox, create_app
 from target_amplemarket.sandbox.arrivals import CommittedList, committed_lists
-from target_amplemarket.sandbox.control import account_state
 from target_amplemarket.sandbox.journal import RequestSeen
-from target_amplemarket.sandbox.switches import Switches
+from target_amplemarket.sandbox.switches import APIS, Switches
 from target_amplemarket.sandbox.transport import SandboxProtocol
+from target_amplemarket.sandbox.world import Clock
 
 T = TypeVar("T")
 START_S = 10.0
@@ -65,6 +65,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     on_ready: Callable[[str], None] | None = None,
+    apis: Sequence[ApiMaker] = APIS,
 ) -> None:
     """Serve until SIGINT or SIGTERM.
 
@@ -73,13 +74,15 @@ def serve(
         host: Address to listen on. Control endpoints answer only under a loopback name, whatever the address.
         port: 0 for any free one.
         on_ready: Called with the base URL once connections are taken.
+        apis: Which APIs it speaks; all that are shipped when left out.
 
     Raises:
+        ValueError: A fault names an endpoint that no API has.
         OSError: The address cannot be used.
     """
     listener = _listen(host, port)
     say_ready = on_ready or (lambda _: None)
-    server = _build(switches, time.time, lambda: say_ready(_url(listener)))
+    server = _build(switches, time.time, apis, lambda: say_ready(_url(listener)))
     with contextlib.closing(listener), contextlib.suppress(KeyboardInterrupt):
         server.run([listener])
 
@@ -89,20 +92,23 @@ class RunningSandbox:
 
     def __init__(self, url: str, sandbox: Sandbox, run: Callable[[Callable[[], Any]], Any]) -> None:
         self.url = url
-        self._account = sandbox.account
+        self._world = sandbox.world
         self._run = run
 
     def log(self) -> list[CommittedList]:
         """Every list that was committed, oldest first, with its leads as they were sent."""
-        return self._on_loop(lambda: committed_lists(self._account.journal.commits))
+        world = self._world
+        return self._on_loop(
+            lambda: committed_lists(world.journal.commits, lambda calls: world.api(calls[0].api).held(calls))
+        )
 
     def requests(self) -> list[RequestSeen]:
         """The last requests, oldest first, as they stand now."""
-        return self._on_loop(lambda: [msgspec.structs.replace(seen) for seen in self._account.journal.requests])
+        return self._on_loop(lambda: [msgspec.structs.replace(seen) for seen in self._world.journal.requests])
 
     def state(self) -> dict[str, Any]:
-        """Credits left, and counts."""
-        return self._on_loop(lambda: account_state(self._account))
+        """Counts, and what each API counts."""
+        return self._on_loop(lambda: self._world.state())
 
     def set(self, **switches: Any) -> None:
         """Change switches, as `PATCH /_sandbox/switches` does.
@@ -110,19 +116,30 @@ class RunningSandbox:
         Raises:
             ValueError: A name is unknown or a value does not fit.
         """
-        self._on_loop(lambda: self._account.set(switches))
+        self._on_loop(lambda: self._world.set(switches))
+
+    def token(self, api: str) -> str:
+        """A fresh token for an API, whose lifetime begins now.
+
+        Raises:
+            KeyError: No API of this name issues tokens.
+        """
+        token: str | None = self._on_loop(lambda: self._world.api(api).issue_token())
+        if token is None:
+            raise KeyError(api)
+        return token
 
     def advance(self, duration_s: float) -> None:
         """Put the sandbox's time forward: lists complete, late commits happen, the limit's minute passes."""
-        self._on_loop(lambda: self._account.advance(duration_s))
+        self._on_loop(lambda: self._world.advance(duration_s))
 
     def reset(self, switches: Switches | None = None) -> None:
         """Forget everything that happened; keep the switches unless others are given."""
-        self._on_loop(lambda: self._account.reset(switches))
+        self._on_loop(lambda: self._world.reset(switches))
 
     def _on_loop(self, action: Callable[[], T]) -> T:
         def settled() -> T:
-            self._account.settle()
+            self._world.settle()
             return action()
 
         outcome: T = self._run(settled)
@@ -131,7 +148,11 @@ class RunningSandbox:
 
 @contextlib.contextmanager
 def running_sandbox(
-    switches: Switches | None = None, *, port: int = 0, clock: Clock = time.time
+    switches: Switches | None = None,
+    *,
+    port: int = 0,
+    clock: Clock = time.time,
+    apis: Sequence[ApiMaker] = APIS,
 ) -> Iterator[RunningSandbox]:
     """Serve on 127.0.0.1 in a thread for as long as the `with` block lasts.
 
@@ -139,10 +160,11 @@ def running_sandbox(
         switches: How the sandbox answers; the defaults when left out.
         port: 0 for any free one.
         clock: Seconds since 1970, asked from the server's thread.
+        apis: Which APIs it speaks; all that are shipped when left out.
     """
     listener = _listen("127.0.0.1", port)
     ready = threading.Event()
-    server = _build(switches, clock, ready.set)
+    server = _build(switches, clock, apis, ready.set)
     thread = threading.Thread(target=server.run, args=([listener],), name="sandbox", daemon=True)
     thread.start()
     try:
@@ -155,8 +177,8 @@ def running_sandbox(
         listener.close()
 
 
-def _build(switches: Switches | None, clock: Clock, on_ready: Callable[[], None]) -> _Server:
-    app = create_app(switches, clock=clock)
+def _build(switches: Switches | None, clock: Clock, apis: Sequence[ApiMaker], on_ready: Callable[[], None]) -> _Server:
+    app = create_app(switches, clock=clock, apis=apis)
     config = uvicorn.Config(
         app, http=SandboxProtocol, ws="none", loop="asyncio", lifespan="off", log_config=None, log_level="critical",
         access_log=False, server_header=False, timeout_graceful_shutdown=5,

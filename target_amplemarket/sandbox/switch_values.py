@@ -9,12 +9,12 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from target_amplemarket.sandbox import faults, switches
+from target_amplemarket.sandbox import faults
 from target_amplemarket.sandbox.faults import Fault, did_you_mean
 from target_amplemarket.sandbox.switches import Switches
 
 FIELDS = {member.name: member for member in dataclasses.fields(Switches)}
-TYPES: dict[str, Any] = typing.get_type_hints(Switches, {**vars(switches), **vars(faults)})
+TYPES: dict[str, Any] = typing.get_type_hints(Switches, localns=vars(faults))
 _TRUE = {"true", "1", "yes", "on"}
 _FALSE = {"false", "0", "no", "off"}
 
@@ -35,11 +35,8 @@ def switches_from(mapping: Mapping[str, Any], base: Switches | None = None) -> S
         if name not in FIELDS:
             raise ValueError(f"switch {given!r} is unknown{did_you_mean(name, FIELDS)}")
         changes[name] = _converted(name, TYPES[name], value)
-        _check_bounds(name, changes[name])
-    changed = dataclasses.replace(base or Switches(), **changes)
-    if "users" in changes:
-        _check_users(changed.users)
-    return changed
+        _check(name, changes[name])
+    return dataclasses.replace(base or Switches(), **changes)
 
 
 def switch_values(current: Switches) -> dict[str, Any]:
@@ -128,17 +125,14 @@ def _number(value: Any) -> float:
 _SCALARS: dict[Any, Any] = {str: _text, bool: _boolean, int: _whole, float: _number}
 
 
-def _check_bounds(name: str, value: Any) -> None:
+def _check(name: str, value: Any) -> None:
     if value is None:
         return
-    low, high = FIELDS[name].metadata["at_least"], FIELDS[name].metadata["at_most"]
+    declared = FIELDS[name].metadata
+    low, high, check = declared["at_least"], declared["at_most"], declared["check"]
     if low is not None and value < low:
         raise ValueError(f"switch {name!r} must be at least {low}, not {value!r}")
     if high is not None and value > high:
         raise ValueError(f"switch {name!r} must be at most {high}, not {value!r}")
-
-
-def _check_users(users: tuple[str, ...]) -> None:
-    for user in users:
-        if not 1 <= len(user.split(":")) <= 3 or "@" not in user.partition(":")[0]:
-            raise ValueError(f"switch 'users': {user!r} is not email[:status[:role]]")
+    if check and (trouble := check(value)):
+        raise ValueError(f"switch {name!r}: {trouble}")

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from target_amplemarket.sandbox.answers import Answer
+    from target_amplemarket.sandbox.exchange import Answer
 
 _TRANSPORT = "sandbox_transport"
 BODY_HEAD_BYTES = 8_192

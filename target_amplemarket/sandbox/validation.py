@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from target_amplemarket.sandbox.lead_rules import TYPES, lead_problems, repeated_leads
 from target_amplemarket.sandbox.problems import Problem, missing, unsupported
-from target_amplemarket.sandbox.switches import Switches
+
+if TYPE_CHECKING:
+    from target_amplemarket.sandbox.switches import Switches
 
 DEFAULT_NAME = "Lead List created via API"
 PROBLEMS_TOLD = 100

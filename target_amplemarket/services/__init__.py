@@ -1,33 +1,33 @@
-"""One client per outreach API behind one small protocol."""
+"""One client per outreach API behind one small protocol; `config.SERVICES` lists them."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping
-from typing import Final
+from pkgutil import resolve_name
+from typing import cast
 
-from target_amplemarket.clock import Clock
-from target_amplemarket.config import Settings
-from target_amplemarket.services.amplemarket import BASE_URL, Amplemarket
-from target_amplemarket.services.protocol import Pace, Service
-
-Opener = Callable[[Settings, Clock, Pace, Callable[[float | None], None], threading.Event], Service]
+from target_amplemarket.config import SERVICES, Settings
+from target_amplemarket.leads.intake import Intake
+from target_amplemarket.services.calls import Surroundings
+from target_amplemarket.services.protocol import Service
 
 
-def _open_amplemarket(
-    settings: Settings, clock: Clock, pace: Pace, slow_down: Callable[[float | None], None], stop: threading.Event
-) -> Service:
-    return Amplemarket(
-        api_key=settings.api_key,
-        clock=clock,
-        pace=pace,
-        base_url=settings.base_url or BASE_URL,
-        request_timeout_s=settings.request_timeout_seconds,
-        slow_down=slow_down,
-        stop=stop,
-        proxy=settings.proxy,
-    )
+def open_service(settings: Settings, given: Surroundings) -> Service:
+    """The client of the API that the settings name.
+
+    Raises:
+        SettingsError: No call could be made with them.
+    """
+    return _client(settings).open(settings, given)
 
 
-SERVICES: Final[Mapping[str, Opener]] = {"amplemarket": _open_amplemarket}
-"""Every API by the name that the setting `service` gives it."""
+def intake_of(settings: Settings) -> Intake:
+    """What that API takes of records; asks nothing.
+
+    Raises:
+        SettingsError: The settings ask for what it does not have.
+    """
+    return _client(settings).intake(settings)
+
+
+def _client(settings: Settings) -> type[Service]:
+    return cast("type[Service]", resolve_name(SERVICES[settings.service].path))

@@ -7,28 +7,21 @@ examples of June 2026). What is documented nowhere and stands here as a choice i
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, NoReturn, TypeVar, assert_never
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn, Self, TypeVar, assert_never
 
 import msgspec
 import pyarrow as pa
 
-from target_amplemarket.clock import Clock
-from target_amplemarket.config import LEAD_FIELDS
+from target_amplemarket.config import LIST_TYPES, Settings
 from target_amplemarket.errors import ApiUnreachable, RefusedByApi
+from target_amplemarket.leads.intake import Intake, Route
 from target_amplemarket.services.addresses import next_query
-from target_amplemarket.services.answers import decoded, outcome_of, safe_id, safe_name, safe_url, safe_word
+from target_amplemarket.services.answers import outcome_of
+from target_amplemarket.services.calls import ACCOUNT_PAUSES_S, Calls, Surroundings, decoded_as, seen_text
+from target_amplemarket.services.documents import decoded, safe_id, safe_name, safe_url, safe_word
 from target_amplemarket.services.entries import EntryRow, entry_table
-from target_amplemarket.services.http import (
-    ANSWER_LIMIT_BYTES,
-    LISTING_LIMIT_BYTES,
-    Answer,
-    HttpCaller,
-    Reply,
-    TransportFactory,
-)
+from target_amplemarket.services.http import ANSWER_LIMIT_BYTES, Answer
 from target_amplemarket.services.protocol import (
     Absent,
     Account,
@@ -41,18 +34,16 @@ from target_amplemarket.services.protocol import (
     ListState,
     NotSent,
     Outcome,
-    Pace,
     Unknown,
 )
 
 BASE_URL = "https://api.amplemarket.com"
 MAX_LEADS_PER_LIST = 10_000
 MAX_PAGES = 2_000
+_LIST = "/lead-lists/{id}"
+LEAD_FIELDS = ("linkedin_url", "email", "title", "company_name", "company_domain")
 _LEAD_FIELD_NAMES = frozenset(LEAD_FIELDS)
-
-# Reads change nothing, so they are repeated: after these pauses, or after what Retry-After asks for if that is longer.
-LISTING_PAUSES_S = (1.0, 5.0, 20.0, 60.0)
-ACCOUNT_PAUSES_S = (1.0, 4.0)  # asked first, where a mistyped address should show soon
+_COMPANY = {"domain": ("company_domain",), "name": ("company_name",), "either": ("company_name", "company_domain")}
 
 
 # --- What is sent and read --------------------------------------------------------------------------------------------
@@ -184,63 +175,50 @@ _AnyPage = TypeVar("_AnyPage", bound=_Page)
 _extra_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def _ignore(retry_after_s: float | None) -> None:
-    del retry_after_s
-
-
 # --- The client -------------------------------------------------------------------------------------------------------
 
 
 class Amplemarket:
-    """`Service` over Amplemarket's API; safe to use from several threads.
-
-    Args:
-        api_key: Bearer key; in no log, exception or representation.
-        base_url: https, or http on loopback; see `http.check_base_url`.
-        request_timeout_s: Deadline of one call from its start to the last byte of its answer.
-        clock: For the pauses between repeated reads.
-        pace: Called before every call; blocks until the call fits the shared budget.
-        slow_down: Told of a 429 to a read, with the seconds it asks for. A 429 to `send` is the sender's to tell.
-        stop: Once set, no further call begins: `send` gives `NotSent("stopped")`, reads fail, pauses end.
-        proxy: `http://[user:password@]host:port`, or None.
-        transport: Makes what carries the calls instead of sockets, for tests.
-
-    Raises:
-        SettingsError: An argument that no call could be made with.
-    """
+    """`Service` over Amplemarket's API; safe to use from several threads."""
 
     name = "amplemarket"
     max_leads_per_list = MAX_LEADS_PER_LIST
+    max_leads_per_call = MAX_LEADS_PER_LIST
+    adds_to_lists = False
+    has_owners = True
+    has_exclusions = True
 
-    def __init__(
-        self,
-        *,
-        api_key: str,
-        clock: Clock,
-        pace: Pace,
-        base_url: str = BASE_URL,
-        request_timeout_s: float = 120.0,
-        slow_down: Callable[[float | None], None] = _ignore,
-        stop: threading.Event | None = None,
-        proxy: str | None = None,
-        transport: TransportFactory | None = None,
-    ) -> None:
-        self._http = HttpCaller(
-            api_key=api_key,
-            base_url=base_url,
-            request_timeout_s=request_timeout_s,
-            proxy=proxy,
-            transport=transport,
-        )
-        self._clock = clock
-        self._pace = pace
-        self._slow_down = slow_down
-        self._stop = stop or threading.Event()
-        self._counting = threading.Lock()
-        self.requests: Counter[str] = Counter()
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._http!r})"
+        return f"{type(self).__name__}({self._calls!r})"
+
+    @classmethod
+    def intake(cls, settings: Settings) -> Intake:
+        """LinkedIn URL, else e-mail, else title and company: three types of lists, by `list_type` one or all."""
+        needs = {
+            "linkedin": (("linkedin_url",),),
+            "email": (("email",),),
+            "titles_and_company": (("title",), _COMPANY[settings.company_needs]),
+        }
+        wanted = LIST_TYPES if settings.list_type == "auto" else (settings.list_type,)
+        return Intake(LEAD_FIELDS, tuple(Route(name, needs[name]) for name in wanted))
+
+    @classmethod
+    def open(cls, settings: Settings, given: Surroundings) -> Self:
+        """The client for these settings."""
+        return cls(Calls(settings, settings.base_url or BASE_URL, given))
+
+    @property
+    def base_url(self) -> str:
+        """Address that calls go to."""
+        return self._calls.base_url
+
+    @property
+    def requests(self) -> Mapping[str, int]:
+        """Calls made so far, by method and path."""
+        return self._calls.made
 
     def account(self) -> Account:
         """Ask `GET /account-info` whose key it is; spends nothing.
@@ -252,12 +230,12 @@ class Amplemarket:
             RefusedByApi: The key is not accepted.
             ApiUnreachable: No answer after a few tries, or one that is no JSON object.
         """
-        answer = self._read("/account-info", pauses_s=ACCOUNT_PAUSES_S)
+        answer = self._calls.read("/account-info", limit_bytes=ANSWER_LIMIT_BYTES, pauses_s=ACCOUNT_PAUSES_S)
         if isinstance(answer, CannotAsk):
-            _raise_for(answer, "whose key it is")
+            self._raise_for(answer, "whose key it is")
         document = decoded(answer.body)
         if not isinstance(document, dict):
-            _raise_for(CannotAsk("unreadable_answer", answer.http_status), "whose key it is")
+            self._raise_for(CannotAsk("unreadable_answer", answer.http_status), "whose key it is")
         return Account(safe_id(document.get("id")) or "", safe_name(document.get("name")))
 
     def owners(self) -> frozenset[str]:
@@ -274,7 +252,7 @@ class Amplemarket:
         # The page size stays the server's own: its limit here is not documented, and a size beyond it may be a 400.
         for page in self._pages("/users", "", _UserPage):
             if isinstance(page, CannotAsk):
-                _raise_for(page, "who can own a list")
+                self._raise_for(page, "who can own a list")
             emails.update(row.email.strip().lower() for row in page.rows if row.email and row.status != "inactive")
         return frozenset(emails)
 
@@ -331,7 +309,7 @@ class Amplemarket:
         A 429 is `NotSent`: that it comes before any effect is *not documented*. Never retries, never raises for what
         the network or the API does.
         """
-        reply = self._call("POST", "/lead-lists", body=body)
+        reply = self._calls.write("/lead-lists", body)
         match reply:
             case NotSent() | Unknown():
                 return reply
@@ -357,10 +335,10 @@ class Amplemarket:
         `Retry-After` comes with the answer while there is something to wait for (guides/lead-lists); its form is *not
         documented*, so both that HTTP knows are read.
         """
-        answer = self._read(f"/lead-lists/{list_id}", limit_bytes=LISTING_LIMIT_BYTES)
+        answer = self._calls.read(f"/lead-lists/{list_id}", endpoint=_LIST)
         if isinstance(answer, CannotAsk):
             return answer
-        page = _decoded_page(answer, _EntryPage)
+        page = decoded_as(answer, _EntryPage)
         if isinstance(page, CannotAsk):
             return page
         if page.id.lower() != list_id.lower():
@@ -385,7 +363,20 @@ class Amplemarket:
 
     def close(self) -> None:
         """Give connections back."""
-        self._http.close()
+        self._calls.close()
+
+    def _raise_for(self, failure: CannotAsk, question: str) -> NoReturn:
+        status = failure.http_status
+        if status in {401, 403}:
+            raise RefusedByApi(f"Amplemarket does not accept the key (HTTP {status}): {self._calls.key_advice}")
+        if status in {404, 405} or failure.reason == "redirected":
+            raise ApiUnreachable(f"base_url is not the address of Amplemarket's API (HTTP {status}): check it")
+        seen = seen_text(failure)
+        if failure.reason == "refused":
+            raise RefusedByApi(f"Amplemarket refused to say {question} ({seen})")
+        raise ApiUnreachable(
+            f"Amplemarket could not be asked {question} ({seen}): check base_url and the network, run again"
+        )
 
     def _look_for(self, marker: str, query: str) -> Confirmation:
         found: dict[str, str | None] = {}
@@ -419,47 +410,8 @@ class Amplemarket:
         yield CannotAsk("listing_too_long")
 
     def _page(self, path: str, query: str, page_type: type[_AnyPage]) -> _AnyPage | CannotAsk:
-        answer = self._read(path, query, LISTING_LIMIT_BYTES)
-        return answer if isinstance(answer, CannotAsk) else _decoded_page(answer, page_type)
-
-    def _read(
-        self,
-        path: str,
-        query: str = "",
-        limit_bytes: int = ANSWER_LIMIT_BYTES,
-        pauses_s: Sequence[float] = LISTING_PAUSES_S,
-    ) -> Answer | CannotAsk:
-        """GET until there is a 2xx with its whole body, or no use in asking again."""
-        for pause_s in pauses_s:
-            reply = self._ask(path, query, limit_bytes)
-            checked = _checked(reply)
-            if isinstance(checked, Answer) or not _may_pass(checked):
-                return checked
-            wait_s = reply.retry_after_s if isinstance(reply, Answer) else None
-            self._clock.sleep(max(pause_s, wait_s or 0.0), self._stop)
-        return _checked(self._ask(path, query, limit_bytes))
-
-    def _ask(self, path: str, query: str, limit_bytes: int) -> Reply:
-        reply = self._call("GET", path, query=query, limit_bytes=limit_bytes)
-        if isinstance(reply, Answer) and reply.http_status == 429:
-            self._slow_down(reply.retry_after_s)
-        return reply
-
-    def _call(
-        self,
-        method: Literal["GET", "POST"],
-        path: str,
-        *,
-        query: str = "",
-        body: bytes | None = None,
-        limit_bytes: int = ANSWER_LIMIT_BYTES,
-    ) -> Reply:
-        self._pace()
-        if self._stop.is_set():
-            return NotSent("stopped")
-        with self._counting:
-            self.requests[f"{method} {_endpoint(path)}"] += 1
-        return self._http.call(method, path, query=query, body=body, limit_bytes=limit_bytes)
+        answer = self._calls.read(path, query, endpoint=_LIST if path.startswith("/lead-lists/") else path)
+        return answer if isinstance(answer, CannotAsk) else decoded_as(answer, page_type)
 
 
 # --- Bodies -----------------------------------------------------------------------------------------------------------
@@ -486,44 +438,6 @@ def _with_extra(lead: _Lead, text: str) -> dict[str, Any]:
     return entry
 
 
-def _endpoint(path: str) -> str:
-    """The path without the id in it, since a run may ask for thousands of lists."""
-    return "/lead-lists/{id}" if path.startswith("/lead-lists/") else path
-
-
-def _decoded_page(answer: Answer, page_type: type[_AnyPage]) -> _AnyPage | CannotAsk:
-    try:
-        return msgspec.json.decode(answer.body or b"", type=page_type)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return CannotAsk("unreadable_answer", answer.http_status)
-
-
-def _checked(reply: Reply) -> Answer | CannotAsk:
-    match reply:
-        case NotSent(reason=reason) | Unknown(reason=reason):
-            return CannotAsk(reason)
-        case Answer(http_status=status, fault=fault) if 200 <= status < 300:
-            return reply if fault is None else CannotAsk(fault, status)
-        case Answer(http_status=status):
-            return CannotAsk(_reason_of(status), status)
-        case _:
-            assert_never(reply)
-
-
-def _reason_of(status: int) -> str:
-    if status == 429:
-        return "rate_limited"
-    if status == 408:
-        return "timed_out"
-    if 300 <= status < 400:
-        return "redirected"
-    return "refused" if 400 <= status < 500 else "server_fault"
-
-
-def _may_pass(failure: CannotAsk) -> bool:
-    return failure.reason not in {"stopped", "refused", "redirected", "unreadable_answer"}
-
-
 def _following(page: _Page, path: str, queries: set[str], ids: set[str]) -> str | CannotAsk | None:
     """The query of the next page, None after the last one; notes what was seen in `queries` and `ids`."""
     page_ids = page.ids()
@@ -542,20 +456,5 @@ def _following(page: _Page, path: str, queries: set[str], ids: set[str]) -> str 
 
 
 def _raise_for_exclusions(failure: CannotAsk, path: str) -> NoReturn:
-    seen = failure.reason if failure.http_status is None else f"{failure.reason}, HTTP {failure.http_status}"
-    message = f"the account's exclusion lists cannot be read (GET {path}: {seen})"
+    message = f"the account's exclusion lists cannot be read (GET {path}: {seen_text(failure)})"
     raise RefusedByApi(message) if failure.reason == "refused" else ApiUnreachable(message)
-
-
-def _raise_for(failure: CannotAsk, question: str) -> NoReturn:
-    status = failure.http_status
-    if status in {401, 403}:
-        raise RefusedByApi(f"Amplemarket does not accept the key (HTTP {status}): set api_key to a key of the account")
-    if status in {404, 405} or failure.reason == "redirected":
-        raise ApiUnreachable(f"base_url is not the address of Amplemarket's API (HTTP {status}): check it")
-    seen = failure.reason if status is None else f"{failure.reason}, HTTP {status}"
-    if failure.reason == "refused":
-        raise RefusedByApi(f"Amplemarket refused to say {question} ({seen})")
-    raise ApiUnreachable(
-        f"Amplemarket could not be asked {question} ({seen}): check base_url and the network, run again"
-    )

@@ -1,4 +1,4 @@
-"""What an answer of Amplemarket's API means, and which of its text may be kept.
+"""What an answer of Amplemarket's API to a create call means.
 
 Titles, details and everything else that may quote what was sent never leave this module.
 """
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from target_amplemarket.config import LEAD_FIELDS
+from target_amplemarket.services.documents import decoded, member, safe_id, safe_pointer, safe_url, safe_word
 from target_amplemarket.services.http import Answer
 from target_amplemarket.services.protocol import (
     Accepted,
@@ -22,13 +22,7 @@ from target_amplemarket.services.protocol import (
     Unknown,
 )
 
-_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
-_CODE = re.compile(r"[a-z0-9_]{1,64}")
-_POINTER = re.compile(r"(?:/[A-Za-z0-9_.~-]{1,64})+")
 _LEAD_POINTER = re.compile(r"/leads/(0|[1-9][0-9]{0,5})(?:/(.*))?", re.DOTALL)
-_POINTER_LENGTH = 128
-_URL_LENGTH = 2_048
-_NAME_LENGTH = 200
 
 _KIND_OF_STATUS = {
     401: RefusalKind.CREDENTIALS,
@@ -37,6 +31,7 @@ _KIND_OF_STATUS = {
     409: RefusalKind.TOO_LARGE,
     413: RefusalKind.TOO_LARGE,
 }
+_LEAD_FIELDS = frozenset({"linkedin_url", "email", "title", "company_name", "company_domain"})
 _ABOUT_THE_CONTENT = frozenset({400, 422, 451})
 
 
@@ -80,14 +75,14 @@ def _refused(answer: Answer, request_body: bytes) -> Refused:
     code, pointer = errors[0] if errors else (None, None)
     if status not in _ABOUT_THE_CONTENT:
         kind = _KIND_OF_STATUS.get(status, RefusalKind.ADDRESS)
-        return Refused(kind, status, code, _safe_pointer(pointer))
+        return Refused(kind, status, code, safe_pointer(pointer))
     for owner_code, owner_pointer in errors:
         if owner_pointer == "/owner":
             return Refused(RefusalKind.OWNER, status, owner_code, owner_pointer)
     leads = _lead_refusals(errors, request_body)
     if leads:
         return Refused(RefusalKind.LEADS, status, leads[0].code, leads[0].pointer, leads)
-    return Refused(RefusalKind.REQUEST, status, code, _safe_pointer(pointer))
+    return Refused(RefusalKind.REQUEST, status, code, safe_pointer(pointer))
 
 
 def _lead_refusals(errors: Sequence[tuple[str | None, str | None]], request_body: bytes) -> tuple[LeadRefusal, ...]:
@@ -98,8 +93,8 @@ def _lead_refusals(errors: Sequence[tuple[str | None, str | None]], request_body
         if match is None or int(match[1]) in named:
             continue
         # A member that is not of the safe form is cut off: it may be anything, and the position is what counts.
-        safe = _safe_pointer(pointer) or f"/leads/{match[1]}"
-        lead_field = match[2] if match[2] in LEAD_FIELDS else None
+        safe = safe_pointer(pointer) or f"/leads/{match[1]}"
+        lead_field = match[2] if match[2] in _LEAD_FIELDS else None
         named[int(match[1])] = LeadRefusal(int(match[1]), code or "unrecognised", safe, lead_field)
     if not named:
         return ()
@@ -116,43 +111,5 @@ def _errors(body: bytes | None) -> list[tuple[str | None, str | None]]:
 
 
 def _error(entry: dict[str, object]) -> tuple[str | None, str | None]:
-    code, pointer = entry.get("code"), member(entry.get("source"), "pointer")
-    is_safe = isinstance(code, str) and _CODE.fullmatch(code) is not None
-    return str(code) if is_safe else "unrecognised", pointer if isinstance(pointer, str) else None
-
-
-def decoded(body: bytes | None) -> object:
-    """The document, or None for what is no JSON; no text of it gets out in an exception."""
-    try:
-        return msgspec.json.decode(body or b"")
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-
-
-def member(document: object, name: str) -> object:
-    return document.get(name) if isinstance(document, dict) else None
-
-
-def safe_id(value: object) -> str | None:
-    return value if isinstance(value, str) and _ID.fullmatch(value) else None
-
-
-def safe_word(value: object) -> str:
-    """A word of the API's own, such as a status; `unrecognised` for what is none."""
-    return value if isinstance(value, str) and _CODE.fullmatch(value) else "unrecognised"
-
-
-def safe_url(value: object) -> str | None:
-    """An address to show to people, never to call; the documentation's own examples point at a development host."""
-    if not isinstance(value, str) or len(value) > _URL_LENGTH or not value.isprintable():
-        return None
-    return value if value.startswith(("https://", "http://")) else None
-
-
-def safe_name(value: object) -> str | None:
-    return value[:_NAME_LENGTH] if isinstance(value, str) and value.isprintable() else None
-
-
-def _safe_pointer(pointer: str | None) -> str | None:
-    is_safe = pointer is not None and len(pointer) <= _POINTER_LENGTH and _POINTER.fullmatch(pointer) is not None
-    return pointer if is_safe else None
+    pointer = member(entry.get("source"), "pointer")
+    return safe_word(entry.get("code")), pointer if isinstance(pointer, str) else None

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 import pyarrow as pa
 
-from target_amplemarket.services.answers import member, safe_id
+from target_amplemarket.services.documents import member, safe_id
 
 ENTRIES: Final = pa.schema(
     [

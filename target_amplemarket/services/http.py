@@ -27,6 +27,7 @@ import httpx
 
 from target_amplemarket.errors import SettingsError
 from target_amplemarket.services.addresses import check_base_url, host_and_port, parse_retry_after, split_url
+from target_amplemarket.services.credentials import Credentials
 from target_amplemarket.services.protocol import NotSent, Unknown
 
 ANSWER_LIMIT_BYTES = 8 * 1024 * 1024
@@ -35,9 +36,8 @@ LISTING_LIMIT_BYTES = 32 * 1024 * 1024
 TransportFactory = Callable[[], httpx.BaseTransport]
 """Makes what carries the calls; for tests that need no socket."""
 
-_PATH = re.compile(r"(?:/[A-Za-z0-9-]{1,64})+")
+_PATH = re.compile(r"(?:/[A-Za-z0-9_-]{1,64})+")
 _QUERY = re.compile(r"[A-Za-z0-9\[\]=&%._~+:,/-]{0,2048}")
-_KEY = re.compile(r"[!-~]{1,1024}")
 _WRITE_SLICE_BYTES = 16 * 1024
 _IDLE_CONNECTIONS = 8
 _QUIET_LOGGERS = ("httpx", "httpcore", "httpcore.connection", "httpcore.http11", "httpcore.proxy")
@@ -237,13 +237,13 @@ class _Sent:
 
 
 class HttpCaller:
-    """Makes calls to one address with one key; safe to use from several threads.
+    """Makes calls to one address with a key that may be renewed; safe to use from several threads.
 
     Redirects are never followed, cookies never kept, environment and netrc never read, TLS always verified (own CA by
     `SSL_CERT_FILE`), answers never decoded. Time is measured with the machine's clock, since sockets wait by it.
 
     Args:
-        api_key: Bearer key; appears in no log, exception or representation.
+        credentials: The bearer key; appears in no log, exception or representation.
         base_url: See `check_base_url`.
         request_timeout_s: Deadline of one call from its start to the last byte of its answer.
         proxy: `http://[user:password@]host:port`, or None. For https addresses only.
@@ -256,19 +256,18 @@ class HttpCaller:
     def __init__(
         self,
         *,
-        api_key: str,
+        credentials: Credentials,
         base_url: str,
         request_timeout_s: float,
         proxy: str | None = None,
         transport: TransportFactory | None = None,
     ) -> None:
-        if _KEY.fullmatch(api_key) is None:
-            raise SettingsError("api_key is empty or holds spaces or other characters that no key has: copy it again")
+        self._credentials = credentials
         self._base_url = check_base_url(base_url)
         self._timeout_s = request_timeout_s
         self._client = httpx.Client(
             transport=transport() if transport else _Transport(self._base_url, proxy),
-            headers=_headers(api_key),
+            headers=_HEADERS,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             trust_env=False,
             follow_redirects=False,
@@ -287,8 +286,12 @@ class HttpCaller:
         query: str = "",
         body: bytes | None = None,
         limit_bytes: int = ANSWER_LIMIT_BYTES,
+        may_repeat: Callable[[], bool] = lambda: True,
     ) -> Reply:
         """Make one call, once, and log one line: method, path, status or what went wrong, milliseconds.
+
+        A 401 refuses before any effect, of a POST too. So where the key can be renewed, that is done and the call made
+        once more, under a deadline of its own; a second 401 is an answer like any other.
 
         Args:
             method: A POST goes on a connection of its own.
@@ -296,14 +299,27 @@ class HttpCaller:
             query: Without the question mark; sent as it is, raw brackets included.
             body: JSON, for a POST.
             limit_bytes: An answer beyond this size is not read.
+            may_repeat: Asked before that second call; if it may not be made, the first answer stands.
 
         Raises:
             ValueError: `path` or `query` is not of the safe form: a fault of ours. Nothing else is raised.
         """
         if _PATH.fullmatch(path) is None or _QUERY.fullmatch(query) is None:
             raise ValueError("a path or query that is not of the safe form")
+        key = self._credentials.key
+        reply = self._once(method, path, query, body, limit_bytes, key)
+        if not isinstance(reply, Answer) or reply.http_status != 401:
+            return reply
+        newer = self._credentials.renewed(key)
+        if newer is None or not may_repeat():
+            return reply
+        return self._once(method, path, query, body, limit_bytes, newer)
+
+    def _once(self, method: str, path: str, query: str, body: bytes | None, limit_bytes: int, key: str) -> Reply:
         started_s = time.monotonic()
-        reply = self._exchange(self._request(method, path, query, body, started_s + self._timeout_s), limit_bytes)
+        request = self._request(method, path, query, body, started_s + self._timeout_s)
+        request.headers["Authorization"] = f"Bearer {key}"
+        reply = self._exchange(request, limit_bytes)
         _log.info("%s %s %s %d ms", method, path, _word(reply), (time.monotonic() - started_s) * 1000)
         return reply
 
@@ -344,20 +360,18 @@ class _Unreadable(Exception):
     """An answer that is not read: encoded, or too large."""
 
 
-def _headers(api_key: str) -> dict[str, str]:
-    return {
-        "Authorization": f"Bearer {api_key}",
-        "Accept": "application/json",
-        "Accept-Encoding": "identity",
-        "User-Agent": f"target-amplemarket/{_own_version()}",
-    }
-
-
 def _own_version() -> str:
     try:
         return version("target-amplemarket")
     except PackageNotFoundError:  # run from a source tree
         return "0"
+
+
+_HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+    "User-Agent": f"target-amplemarket/{_own_version()}",
+}
 
 
 def _read(response: httpx.Response, limit_bytes: int) -> bytes:

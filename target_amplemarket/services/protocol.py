@@ -1,16 +1,23 @@
 """What a lead list delivery needs of an outreach API, and the four things that can come of a send.
 
-A second API is one more module beside this one that implements `Service`.
+One more API is one more module beside this one that implements `Service`, and one line in `config.SERVICES`; see
+docs/explanation/services.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 import pyarrow as pa
+
+from target_amplemarket.config import Settings
+from target_amplemarket.leads.intake import Intake
+
+if TYPE_CHECKING:
+    from target_amplemarket.services.calls import Surroundings
 
 
 class RefusalKind(StrEnum):
@@ -37,22 +44,33 @@ class LeadRefusal:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """2xx with a list id: the leads are in the account."""
+    """2xx with a list id: the leads are in the account, or as many of them as the answer counts."""
 
     list_id: str
     url: str | None
     http_status: int | None  # None where the list was found by asking
+    added_count: int | None = None  # None where the answer does not count: then all were taken
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The API said no; nothing was created."""
+    """The API said no; nothing was created.
+
+    Attributes:
+        kind: What it is about.
+        http_status: Of the answer.
+        code: The API's own, of a safe form.
+        pointer: The API's own, of a safe form; for result rows, not for messages.
+        leads: The leads that it named.
+        setting: Of ours, that the part of the request at fault comes from.
+    """
 
     kind: RefusalKind
     http_status: int
     code: str | None = None
     pointer: str | None = None
     leads: tuple[LeadRefusal, ...] = ()
+    setting: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +95,26 @@ Outcome = Accepted | Refused | NotSent | Unknown
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The account holds exactly the lists named here that carry the marker."""
+    """The account holds exactly the lists named here that carry the marker.
+
+    Attributes:
+        list_ids: Of the lists.
+        urls: Where people can look at them.
+        places: Where the list was read back: for each lead the position of its entry, or None.
+        twins: Likewise for each lead without an entry: that of somebody else with the same e-mail, or None.
+        repeated_count: Leads that have more than one entry.
+    """
 
     list_ids: tuple[str, ...]
     urls: tuple[str | None, ...]
+    places: tuple[int | None, ...] | None = None
+    twins: tuple[int | None, ...] | None = None
+    repeated_count: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every lead is there, as far as was asked."""
+        return self.places is None or None not in self.places
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +185,37 @@ class Service(Protocol):
 
     name: str
     max_leads_per_list: int
+    max_leads_per_call: int
+    """More leads than this are sent in several calls of the same list, which `adds_to_lists` must allow."""
+    adds_to_lists: bool
+    """Whether a call adds its leads to the list of that name and makes it if need be; else each call makes a list."""
+    has_owners: bool
+    """Whether lists have an owner who can be chosen."""
+    has_exclusions: bool
+    """Whether the account can be asked whom not to contact."""
+
+    @classmethod
+    def intake(cls, settings: Settings) -> Intake:
+        """What it takes of records; asks nothing.
+
+        Raises:
+            SettingsError: The settings ask for what this service does not have.
+        """
+        ...
+
+    @classmethod
+    def open(cls, settings: Settings, given: Surroundings) -> Self:
+        """The client for these settings.
+
+        Raises:
+            SettingsError: No call could be made with them.
+        """
+        ...
+
+    @property
+    def base_url(self) -> str:
+        """Address that calls go to."""
+        ...
 
     @property
     def requests(self) -> Mapping[str, int]:
@@ -189,21 +254,24 @@ class Service(Protocol):
 
         Args:
             request: What the list is.
-            leads: Columns `linkedin_url`, `email`, `title`, `company_name`, `company_domain` (string, null where
-                absent) and `extra` (string: a JSON object of further flat string members, or null), one row a lead,
-                in the order in which they are to stand in the request.
+            leads: Schema `leads.tables.LEADS`, one row a lead, in the order in which they are to stand in the request;
+                at most `max_leads_per_call`.
         """
         ...
 
     def send(self, body: bytes) -> Outcome:
-        """Send one list, once, on a fresh connection under a total deadline.
+        """Send what `encode` made, once, each call on a fresh connection under a total deadline.
 
-        Never retries, never raises for what the network or the API does.
+        Never repeats what may have had an effect, never raises for what the network or the API does. What needs
+        several calls is one outcome: `NotSent` only if certainly no lead was added, `Unknown` if one may have been.
         """
         ...
 
     def confirm(self, marker: str) -> Confirmation:
-        """Ask whether a list whose name carries `marker` is in the account (all pages, bounded)."""
+        """Ask whether a list whose name carries `marker` is in the account (all pages, bounded).
+
+        Where `adds_to_lists`, a list that is found may lack leads: `entries` tells which it holds.
+        """
         ...
 
     def list_state(self, list_id: str) -> ListState | CannotAsk:
@@ -217,7 +285,3 @@ class Service(Protocol):
     def close(self) -> None:
         """Give connections back."""
         ...
-
-
-Pace = Callable[[], None]
-"""Blocks until one more call fits the shared budget."""

@@ -10,7 +10,7 @@ import msgspec
 import pyarrow as pa
 from singer_sdk.exceptions import MappingError
 
-from target_amplemarket.errors import AmplemarketError, MalformedLine, MissingKey, RecordBeforeSchema, SettingsError
+from target_amplemarket.errors import MalformedLine, MissingKey, RecordBeforeSchema, SettingsError, TargetError
 from target_amplemarket.singer.json_faults import RecordFault, decoded
 from target_amplemarket.singer.lines import Line
 from target_amplemarket.singer.messages import RecordRun, Schema, printable
@@ -156,7 +156,7 @@ class Streams:
 
 
 def _register(mapper: Mapper, message: Schema) -> None:
-    fault: AmplemarketError
+    fault: TargetError
     try:
         mapper.register_raw_stream_schema(message.stream, message.schema, list(message.key_properties))
     except (MappingError, NotImplementedError):

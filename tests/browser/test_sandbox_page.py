@@ -23,6 +23,26 @@ def arrive(sandbox: RunningSandbox, name: str, *, count: int = 3) -> None:
         assert answer.status == 202
 
 
+def ask(sandbox: RunningSandbox, path: str, body: Any) -> Any:
+    """Ask the other API for something."""
+    call = urllib.request.Request(f"{sandbox.url}/api/v1/entities/{path}", json.dumps(body).encode())
+    call.add_header("Authorization", "Bearer sess_key")
+    with urllib.request.urlopen(call, timeout=10) as answer:
+        return json.load(answer)
+
+
+def arrive_in_calls(sandbox: RunningSandbox, name: str, *counts: int) -> str:
+    """A list whose people come in further calls, always the same ones from the first on; returns its id."""
+    dates = {"startDate": "2026-04-06T00:00:00.000Z", "endDate": "2026-06-30T23:59:59.000Z"}
+    list_id = ask(sandbox, "leadlists", {"name": name, "icpId": None, "personIds": [], **dates})["id"]
+    url = "https://www.linkedin.com/in/sam-okafor-"
+    for count in counts:
+        urls = {"socialMediaLink": {"any": {"include": [f"{url}{number}" for number in range(count)]}}}
+        found = ask(sandbox, "prospects/person", {"contact": urls, "size": 100})["content"]
+        ask(sandbox, f"leadlists/{list_id}/add-prospects", {"prospects": found})
+    return str(list_id)
+
+
 def switches(sandbox: RunningSandbox) -> Any:
     with urllib.request.urlopen(f"{sandbox.url}/_sandbox/switches", timeout=10) as answer:
         return json.load(answer)
@@ -42,9 +62,10 @@ def test_pages_fit_are_readable_and_ask_nobody_else(
     chromium: Chromium, sandbox: RunningSandbox, width: int, *, dark: bool
 ) -> None:
     arrive(sandbox, "A list with a name long enough that no phone shows it on one line [AAAAAAAAAAAA]", count=120)
+    list_id, other_id = sandbox.log()[0].id, arrive_in_calls(sandbox, "Webinar in calls [BBBBBBBBBBBB]", 40, 60)
     sandbox.set(faults=["server_error:status=503,times=2", "stale_listing"])
-    list_id = sandbox.log()[0].id
-    for path in ("/", f"/_sandbox/lists/{list_id}", "/_sandbox/requests/1", "/_sandbox/lists/none"):
+    lists = (f"/_sandbox/lists/{list_id}", f"/_sandbox/lists/{other_id}")
+    for path in ("/", *lists, "/_sandbox/requests/1", "/_sandbox/lists/none"):
         with chromium.page(sandbox.url + path, width=width, dark=dark) as page:
             assert page.overflow_px() == 0, path
             assert page.faint_texts() == [], path
@@ -95,6 +116,23 @@ def test_search_narrows_the_lists_and_stays_while_others_arrive(chromium: Chromi
         arrive(sandbox, "Webinar August")
         page.has_come("document.querySelectorAll('#lists tbody tr').length === 2")
         assert "Fair" not in page.ask("document.querySelector('#lists').innerText")
+
+
+def test_a_list_grows_on_its_page_while_calls_add_to_it(chromium: Chromium, sandbox: RunningSandbox) -> None:
+    sandbox.set(lance_known_percent=100)
+    list_id = arrive_in_calls(sandbox, "Webinar May", 2)
+    with chromium.page(sandbox.url) as page:
+        row = page.ask("document.querySelector('#lists tbody tr').innerText")
+        assert "Lance, person, user_2dana" in row
+        click(page, "#lists a")
+        page.has_come("document.querySelector('#leads caption')?.textContent.startsWith('1 to 2 of 2')")
+        person = sandbox.log()[0].leads[0]
+        ask(sandbox, f"leadlists/{list_id}/add-prospects", {"prospects": [person]})
+        page.has_come("document.querySelector('#leads caption')?.textContent.startsWith('1 to 3 of 3')")
+        page.has_come("document.querySelector('#figures').innerText.includes('sent although held')")
+        assert page.ask("document.querySelector('#figures li:nth-child(2) b').textContent") == "2", "it holds two"
+        assert "sess_key" not in page.ask("document.body.innerText")
+        assert page.complaints() == []
 
 
 def test_faults_are_switched_on_and_off(chromium: Chromium, sandbox: RunningSandbox) -> None:

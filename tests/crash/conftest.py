@@ -9,6 +9,7 @@ import pytest
 
 from target_amplemarket.sandbox import RunningSandbox
 from tests.crash.proof import Worker
+from tests.sides import SIDES, USERS, Side
 
 
 @pytest.fixture(scope="session")
@@ -18,15 +19,22 @@ def worker() -> Iterator[Worker]:
     started.close()
 
 
+@pytest.fixture(params=SIDES, ids=str)
+def side(request: pytest.FixtureRequest) -> Side:
+    """Every test that reaches it runs over both services."""
+    chosen: Side = request.param
+    return chosen
+
+
 @pytest.fixture
-def sandbox(sandbox: RunningSandbox) -> RunningSandbox:
-    sandbox.set(users=["dana@northwind.example"], extra_text_limit=40)
+def sandbox(sandbox: RunningSandbox, side: Side) -> RunningSandbox:
+    sandbox.set(users=USERS, **side.switches)
     return sandbox
 
 
 @pytest.fixture
-def settings(settings: dict[str, Any]) -> dict[str, Any]:
-    return settings | {"batch_size_rows": 3, "max_in_flight": 1, "extra_fields": ["note"]}
+def settings(settings: dict[str, Any], side: Side) -> dict[str, Any]:
+    return side.adapted(settings) | {"batch_size_rows": 3, "max_in_flight": 1}
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -7,6 +7,7 @@ file's bytes after fsync of the file, a name after fsync of its folder. Everythi
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -24,6 +25,7 @@ import pyarrow as pa
 
 from target_amplemarket.delivery.outbox import Outbox
 from target_amplemarket.results.schema import RESULTS
+from target_amplemarket.services.http import Reply
 from target_amplemarket.services.protocol import ListRequest, Outcome, Service
 from target_amplemarket.storage.arrow import arrow_table
 from target_amplemarket.storage.durable import Folder
@@ -202,14 +204,19 @@ class Effects:
 
     # --- The service --------------------------------------------------------------------------------------------------
 
-    def send(self, inner: Callable[[bytes], Outcome], body: bytes) -> Outcome:
-        """Send a list; what it would leave behind has to be durable in the outbox."""
-        self._check_outbox(body)
-        with self._effect("send"):
-            return inner(body)
+    def send(self, inner: Callable[[bytes], Outcome], body: bytes, *, adds_to_lists: bool) -> Outcome:
+        """Send leads; what that would leave behind has to be durable in the outbox."""
+        self._check_outbox(msgspec.json.decode(body), None if adds_to_lists else hashlib.sha256(body).hexdigest())
+        return inner(body)
 
-    def _check_outbox(self, body: bytes) -> None:
-        name = msgspec.json.decode(body)["name"]
+    def write_call(self, inner: Callable[..., Reply], *given: Any, **named: Any) -> Reply:
+        """Make one call that changes something at the API."""
+        with self._effect("send"):
+            return inner(*given, **named)
+
+    def _check_outbox(self, document: dict[str, Any], body_sha256: str | None) -> None:
+        """The file is that of the body; where several calls fill the list, it holds every lead of this one."""
+        name = document["name"]
         marker = re.findall(r"\[(\w+)\]$", name)[0]
         files = list((self.root / "outbox").glob(f"*-{marker}.arrow"))
         if not files or not self.is_durable(files[0]):
@@ -217,8 +224,10 @@ class Effects:
             return
         # Just this file: those of lists that are recorded meanwhile go away.
         entry = Outbox(Folder(self.root), "")._read(f"outbox/{files[0].name}")
-        if entry.intent.body_sha256 != hashlib.sha256(body).hexdigest():
+        if body_sha256 is not None and entry.intent.body_sha256 != body_sha256:
             self._violate("the outbox file is of another body")
+        if body_sha256 is None and not _people_of(document) <= set(entry.leads.column("email").to_pylist()):
+            self._violate("the outbox file lacks leads of the body")
 
     # --- Standard output ----------------------------------------------------------------------------------------------
 
@@ -246,16 +255,22 @@ def recorded_ids(rows: pa.Table) -> set[int]:
     return {int(json.loads(key)["id"]) for key, status in pairs if status != "held"}
 
 
+def _people_of(document: dict[str, Any]) -> set[str]:
+    return {person["emails"][0] for person in document["prospects"]}
+
+
 def _write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
 class CountedService:
-    """A service whose sends are effects."""
+    """A service whose every call that changes something is an effect."""
 
     def __init__(self, inner: Service, effects: Effects) -> None:
         self._inner = inner
         self._effects = effects
+        calls: Any = inner._calls  # type: ignore[attr-defined]  # every service that is shipped has them
+        calls.write = functools.partial(effects.write_call, calls.write)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -264,4 +279,4 @@ class CountedService:
         return self._inner.encode(request, leads)
 
     def send(self, body: bytes) -> Outcome:
-        return self._effects.send(self._inner.send, body)
+        return self._effects.send(self._inner.send, body, adds_to_lists=self._inner.adds_to_lists)

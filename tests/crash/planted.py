@@ -94,8 +94,8 @@ def _recovery_removes_before_rows(_: Effects) -> None:
 
 def _ledger_forgets(_: Effects) -> None:
     known = runner.known_people
-    runner.known_people = lambda folder, entries, *, by_version: known(  # type: ignore[assignment]
-        Folder(folder.path / "nowhere"), entries, by_version=by_version
+    runner.known_people = lambda folder, entries, **named: known(  # type: ignore[assignment]
+        Folder(folder.path / "nowhere"), entries, **named
     )
 
 
@@ -128,3 +128,62 @@ PLANTED: Final[dict[str, Callable[[Effects], None]]] = {
     "resent unasked": _resent_unasked,
 }
 """By what they do; the last two need faults of the server."""
+
+
+# --- Where calls add to lists -----------------------------------------------------------------------------------------
+
+
+def _found_list_taken_for_whole(_: Effects) -> None:
+    def unread(marker: str, leads: Any, service: Any) -> Any:
+        return service.confirm(marker)
+
+    deliver.look = recovery.look = unread
+
+
+def _all_sent_again_instead_of_the_missing(_: Effects) -> None:
+    take = deliver._Course._take_found
+
+    def whole(self: Any, current: Any, found: Any) -> Any:
+        return current if not found.is_whole else take(self, current, found)
+
+    deliver._Course._take_found = whole  # type: ignore[method-assign]
+
+
+def _intent_removed_after_the_first_call(_: Effects) -> None:
+    step = deliver._Course.step
+
+    def forgetful(self: Any, current: Any) -> None:
+        step(self, current)
+        for name in self.delivery.outbox_files:
+            self.sender.outbox.remove(name)
+
+    deliver._Course.step = forgetful  # type: ignore[method-assign]
+
+
+def _intent_of_the_first_call_only(_: Effects) -> None:
+    def write(self: Any, current: Any, body: bytes) -> str:
+        if current.marker not in self.files:
+            self.files[current.marker] = self.sender.outbox.write(current, body)
+        name: str = self.files[current.marker]
+        return name
+
+    deliver._Course._write_intent = write  # type: ignore[method-assign]
+
+
+def _recovery_frees_who_is_there(_: Effects) -> None:
+    take = Recovery._take_found
+
+    def free(self: Recovery, entry: Any, found: Any) -> Any:
+        return take(self, entry, found) if found.is_whole else self._free(entry)
+
+    Recovery._take_found = free  # type: ignore[method-assign]
+
+
+ADDING: Final[dict[str, Callable[[Effects], None]]] = {
+    "found list taken for whole": _found_list_taken_for_whole,
+    "all sent again instead of the missing": _all_sent_again_instead_of_the_missing,
+    "intent removed after the first call": _intent_removed_after_the_first_call,
+    "intent of the first call only": _intent_of_the_first_call_only,
+    "recovery frees who is there": _recovery_frees_who_is_there,
+}
+"""The same, of lists that are filled by several calls; the second needs a call that is committed in part."""

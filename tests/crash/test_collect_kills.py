@@ -16,8 +16,15 @@ from target_amplemarket.results.enriched import enriched_files, read_enriched
 from target_amplemarket.sandbox import RunningSandbox
 from tests.crash.effects import KILLED, Effects, Plan
 from tests.harness import contacts, run_singer
+from tests.sides import AMPLEMARKET, Side
 
 LIST_COUNT = 2
+
+
+@pytest.fixture
+def side() -> Side:
+    """What a list holds is read in one way and written in one way, whichever service it is of."""
+    return AMPLEMARKET
 
 
 class Killed(BaseException):

@@ -13,6 +13,7 @@ import pytest
 from target_amplemarket.sandbox import RunningSandbox
 from tests.crash.effects import KILLED, Plan
 from tests.crash.proof import IS_ALL, MOST_RERUNS, SEED, Ended, Tally, Worker, World, faults_in, small_world
+from tests.sides import Side
 
 HOW = ("before", "after", "torn", "power")
 SHARDS = 4
@@ -55,8 +56,8 @@ class Trial:
 
 
 @pytest.fixture
-def trial(worker: Worker, sandbox: RunningSandbox, settings: dict[str, Any]) -> Callable[[], Trial]:
-    return lambda: Trial(worker, sandbox, settings, small_world())
+def trial(worker: Worker, sandbox: RunningSandbox, settings: dict[str, Any], side: Side) -> Callable[[], Trial]:
+    return lambda: Trial(worker, sandbox, settings, small_world(side))
 
 
 def effect_count(trial: Trial) -> int:
@@ -115,7 +116,7 @@ def test_kills_while_answers_are_withheld_lose_and_double_nobody(trial: Callable
     for _ in range(150 if IS_ALL else 3):
         tried = trial()
         kind = chance.choice(["server_error", "server_error_after_commit", "reset_after_commit", "close_after_commit"])
-        fault = {"kind": kind, "endpoint": "POST /lead-lists", "probability": chance.choice([0.3, 0.7])}
+        fault = {"kind": kind, "endpoint": tried.world.side.any_write, "probability": chance.choice([0.3, 0.7])}
         tried.sandbox.set(faults=[fault], seed=chance.randrange(10**6))
         plan = Plan(chance.randint(1, count), chance.choice(HOW))
         tally.counts["kills"] += tried.run(plan).code == KILLED
@@ -131,7 +132,13 @@ def test_what_arrives_after_the_kill_and_within_the_settling_time_is_found(
     """The process dies in the middle of a call; the server commits while the next run settles."""
     settings["settle_seconds"] = 2
     tried = trial()
-    late = {"kind": "late_commit", "endpoint": "POST /lead-lists", "seconds": 1.5, "skip": number - 1, "times": 1}
+    late = {
+        "kind": "late_commit",
+        "endpoint": tried.world.side.any_write,
+        "seconds": 1.5,
+        "skip": number - 1,
+        "times": 1,
+    }
     tried.sandbox.set(faults=[late])
     assert tried.run(Plan(number, "after", only="send")).code == KILLED
     assert tried.heal(replays=False) == []

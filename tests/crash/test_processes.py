@@ -18,6 +18,7 @@ import pytest
 from target_amplemarket.sandbox import RunningSandbox
 from tests.crash.effects import Plan
 from tests.crash.proof import IS_ALL, MOST_RERUNS, ROOT, SEED, Tally, Worker, World, faults_in, large_world, states_in
+from tests.sides import SIDES, Side, shared
 
 PROGRAM = [sys.executable, "-m", "target_amplemarket"]
 SHARDS = 5
@@ -27,6 +28,8 @@ STARTS = 50
 PATIENCE_S = 60.0
 LONGEST_S = 1.5
 """A signal comes at most so long after the folder is locked; most runs have ended by then."""
+TURN = list(SIDES) if IS_ALL else [SIDES[SEED % len(SIDES)]]
+"""What is the same for every service is tried over one of them, another one each time."""
 
 
 class Command:
@@ -75,6 +78,10 @@ class Command:
         return faults + faults_in(self.world, self.path, self.sandbox, self.states)
 
 
+Make = Callable[[int, int], Command]
+"""A command over so many records, drawn from a seed."""
+
+
 def wait_for(condition: Callable[[], bool]) -> None:
     end_s = time.monotonic() + PATIENCE_S
     while not condition() and time.monotonic() < end_s:
@@ -82,12 +89,10 @@ def wait_for(condition: Callable[[], bool]) -> None:
     assert condition()
 
 
-def try_signals(
-    make: Callable[[World], Command], worker: Worker, expected: dict[int, set[int]], chance: random.Random, trials: int
-) -> Tally:
+def try_signals(make: Make, worker: Worker, expected: dict[int, set[int]], chance: random.Random, trials: int) -> Tally:
     tally = Tally()
     for _ in range(trials):
-        command = make(large_world(150, chance.randrange(10**6)))
+        command = make(150, chance.randrange(10**6))
         number, after_s = chance.choice(list(expected)), chance.uniform(0, LONGEST_S)
         again = number != signal.SIGKILL and chance.random() < 0.2
         code = command.run(number, after_s, again=again)
@@ -99,27 +104,27 @@ def try_signals(
 
 
 @pytest.fixture
-def make(sandbox: RunningSandbox, settings: dict[str, Any], tmp_path: Path) -> Callable[[World], Command]:
+def make(sandbox: RunningSandbox, settings: dict[str, Any], tmp_path: Path, side: Side) -> Make:
     numbers = itertools.count()
 
-    def command(world: World) -> Command:
+    def command(record_count: int, seed: int) -> Command:
         sandbox.reset()
-        return Command(sandbox, settings, tmp_path / str(next(numbers)), world)
+        return Command(sandbox, settings, tmp_path / str(next(numbers)), large_world(record_count, seed, side))
 
     sandbox.set(latency_ms=20, latency_jitter_ms=20)
     return command
 
 
 @pytest.mark.step("D2", "D8", "R2", "R3")
-@pytest.mark.parametrize("shard", range(SHARDS))
-def test_the_command_may_be_killed_at_any_moment(make: Callable[[World], Command], worker: Worker, shard: int) -> None:
+@pytest.mark.parametrize(("side", "shard"), shared(SHARDS, SEED, is_all=IS_ALL), indirect=["side"], ids=str)
+def test_the_command_may_be_killed_at_any_moment(make: Make, worker: Worker, shard: int) -> None:
     expected = {int(signal.SIGKILL): {0, -signal.SIGKILL}}
     try_signals(make, worker, expected, random.Random(f"{SEED}:kill:{shard}"), KILLS // SHARDS).show()
 
 
 @pytest.mark.step("D8")
-@pytest.mark.parametrize("shard", range(SHARDS))
-def test_the_command_may_be_stopped_at_any_moment(make: Callable[[World], Command], worker: Worker, shard: int) -> None:
+@pytest.mark.parametrize(("side", "shard"), shared(SHARDS, SEED, is_all=IS_ALL), indirect=["side"], ids=str)
+def test_the_command_may_be_stopped_at_any_moment(make: Make, worker: Worker, shard: int) -> None:
     """Until the run has taken the signals over they end the process as they do any program; for 4 see below."""
     expected = {
         int(signal.SIGTERM): {0, 128 + signal.SIGTERM, -signal.SIGTERM},
@@ -128,8 +133,9 @@ def test_the_command_may_be_stopped_at_any_moment(make: Callable[[World], Comman
     try_signals(make, worker, expected, random.Random(f"{SEED}:stop:{shard}"), STOPS // SHARDS).show()
 
 
-def test_of_many_runs_at_once_on_one_folder_one_works(make: Callable[[World], Command]) -> None:
-    command = make(large_world(60, SEED))
+@pytest.mark.parametrize("side", TURN, indirect=True, ids=str)
+def test_of_many_runs_at_once_on_one_folder_one_works(make: Make) -> None:
+    command = make(60, SEED)
     pipe = subprocess.PIPE
     runs = [
         subprocess.Popen(command.arguments, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, cwd=ROOT)
@@ -146,8 +152,9 @@ def test_of_many_runs_at_once_on_one_folder_one_works(make: Callable[[World], Co
     assert len(list((command.path / "runs").iterdir())) == 1
 
 
-def test_a_run_that_was_suspended_still_holds_its_folder(make: Callable[[World], Command]) -> None:
-    command = make(large_world(100, SEED))
+@pytest.mark.parametrize("side", TURN, indirect=True, ids=str)
+def test_a_run_that_was_suspended_still_holds_its_folder(make: Make) -> None:
+    command = make(100, SEED)
     given = command.world.lines().encode()
     pipe = subprocess.PIPE
     with subprocess.Popen(command.arguments, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, cwd=ROOT) as run:
@@ -167,11 +174,10 @@ def test_a_run_that_was_suspended_still_holds_its_folder(make: Callable[[World],
     assert faults_in(command.world, command.path, command.sandbox, states_in(output)) == []
 
 
+@pytest.mark.parametrize("side", TURN, indirect=True, ids=str)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_while_the_account_is_asked_ends_as_a_signal(
-    make: Callable[[World], Command], sandbox: RunningSandbox, number: int
-) -> None:
-    command = make(large_world(20, SEED))
+def test_a_signal_while_the_account_is_asked_ends_as_a_signal(make: Make, sandbox: RunningSandbox, number: int) -> None:
+    command = make(20, SEED)
     sandbox.set(latency_ms=1500, latency_jitter_ms=0)
     with subprocess.Popen(
         command.arguments, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT

@@ -19,15 +19,15 @@ from typing import Any, NoReturn
 
 from target_amplemarket import runner
 from target_amplemarket.config import read_settings
-from target_amplemarket.errors import AmplemarketError
+from target_amplemarket.errors import TargetError
 from target_amplemarket.leads.company import _suffixes
-from target_amplemarket.services import SERVICES
+from target_amplemarket.services import open_service
 from target_amplemarket.singer.lines import read_lines
 from target_amplemarket.singer.messages import Message, read_messages
 from target_amplemarket.singer.stop import StopRequest
 from target_amplemarket.storage.durable import Folder
 from tests.crash.effects import VIOLATED, CountedService, Effects, Plan
-from tests.crash.planted import PLANTED
+from tests.crash.planted import ADDING, PLANTED
 
 
 def main() -> None:
@@ -58,11 +58,10 @@ def _run(request: dict[str, Any]) -> NoReturn:
 
 
 def _execute(settings: dict[str, Any], messages: bytes, effects: Effects, planted: str | None) -> int:
-    opener = SERVICES["amplemarket"]
     runner.Folder = functools.partial(Folder, system=effects)  # type: ignore[misc,assignment]  # `execute` takes none
-    runner.SERVICES = {"amplemarket": lambda *given: CountedService(opener(*given), effects)}  # type: ignore[misc,dict-item]
+    runner.open_service = lambda *given: CountedService(open_service(*given), effects)  # type: ignore[assignment]
     if planted is not None:
-        PLANTED[planted](effects)
+        (PLANTED | ADDING)[planted](effects)
 
     def read(stop: StopRequest) -> Iterator[Message]:
         return read_messages(read_lines(io.BytesIO(messages), stop, idle_s=0.01), Counter())
@@ -70,7 +69,7 @@ def _execute(settings: dict[str, Any], messages: bytes, effects: Effects, plante
     error, code = None, 0
     try:
         runner.execute(read_settings(settings), runner.Input(read, effects.emit), report=lambda _: None)
-    except AmplemarketError as stopped:
+    except TargetError as stopped:
         error, code = str(stopped), stopped.exit_code
     except Exception:
         error, code = traceback.format_exc(), 1

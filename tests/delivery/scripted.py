@@ -159,6 +159,10 @@ class ScriptedService:
     answer: Callable[[Call], Outcome]
     name: str = "scripted"
     max_leads_per_list: int = 10_000
+    max_leads_per_call: int = 10_000
+    adds_to_lists: bool = False
+    has_owners: bool = True
+    has_exclusions: bool = True
     calls: list[Call] = field(default_factory=list)
     committed: list[Call] = field(default_factory=list)
     requests: Mapping[str, int] = field(default_factory=Counter)

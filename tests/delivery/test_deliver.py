@@ -302,8 +302,8 @@ def test_what_was_accepted_before_the_api_was_out_of_reach_stays_accepted() -> N
 # --- Refusals that stop the run ---------------------------------------------------------------------------------------
 
 STOPS = {
-    (RefusalKind.CREDENTIALS, 401): ("the key", "check `api_key` and its rights"),
-    (RefusalKind.CREDENTIALS, 403): ("the key", "check `api_key` and its rights"),
+    (RefusalKind.CREDENTIALS, 401): ("the key", "check `api_key`, or what gives it, and its rights"),
+    (RefusalKind.CREDENTIALS, 403): ("the key", "check `api_key`, or what gives it, and its rights"),
     (RefusalKind.CREDITS, 402): ("lists for want of credits", "top up the account"),
     (RefusalKind.OWNER, 422): ("the lists' owner", "set `owner` to a user of the account"),
     (RefusalKind.ADDRESS, 404): ("calls to this address", "check `base_url`"),

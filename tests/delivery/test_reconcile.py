@@ -10,6 +10,7 @@ from target_amplemarket.services.protocol import Absent, CannotAsk, Confirmation
 from tests.harness import VirtualClock
 
 FOUND = Found(("list-1",), (None,))
+PARTLY = Found(("list-1",), (None,), places=(0, None))
 TWICE = Found(("list-1", "list-2"), (None, None))
 FAILS = CannotAsk("server_fault", 503)
 
@@ -31,8 +32,7 @@ class Listing:
 
 
 def ask(listing: Listing, clock: VirtualClock, *markers: str, stop: threading.Event | None = None) -> dict[str, object]:
-    service: object = listing  # a service of which only the question is needed
-    return dict(reconcile(markers, service, clock, stop or threading.Event(), settle_s=180.0))  # type: ignore[arg-type]
+    return dict(reconcile(markers, listing.confirm, clock, stop or threading.Event(), settle_s=180.0))
 
 
 @pytest.mark.step("D5", "R3")
@@ -45,10 +45,11 @@ def test_a_question_is_asked_once_after_the_whole_settle_where_the_answer_decide
 
 
 @pytest.mark.step("D5", "R3")
-@pytest.mark.parametrize("second", [Absent(), FOUND, FAILS])
-def test_what_is_absent_is_asked_for_once_more_half_a_settle_later(second: Confirmation) -> None:
+@pytest.mark.parametrize("second", [Absent(), FOUND, FAILS, PARTLY])
+@pytest.mark.parametrize("first", [Absent(), PARTLY])
+def test_what_is_absent_is_asked_for_once_more_half_a_settle_later(first: Confirmation, second: Confirmation) -> None:
     clock = VirtualClock()
-    listing = Listing(clock, a=[Absent(), second])
+    listing = Listing(clock, a=[first, second])
     assert ask(listing, clock, "a") == {"a": second}
     assert listing.asked == [("a", 180.0), ("a", 270.0)]
 

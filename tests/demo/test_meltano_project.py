@@ -34,7 +34,8 @@ def test_loader_declares_every_setting_and_hides_secrets(project):
     declared = {setting["name"]: setting for setting in loader["settings"]}
     assert {each.name for each in fields(Settings)} - declared.keys() == set()
     assert loader["config"].keys() <= declared.keys()
-    assert [name for name, setting in declared.items() if setting.get("sensitive")] == ["api_key", "proxy"]
+    secrets = [name for name, setting in declared.items() if setting.get("sensitive")]
+    assert secrets == ["api_key", "api_key_command", "proxy"]
     kinds = {setting["kind"] for setting in declared.values()}
     assert kinds <= {"string", "integer", "boolean", "array", "object", "options"}
 

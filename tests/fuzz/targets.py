@@ -22,7 +22,8 @@ import msgspec
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from target_amplemarket.errors import AmplemarketError, ApiUnreachable, InputError, RefusedByApi, UnreadableFile
+from target_amplemarket.config import SERVICES
+from target_amplemarket.errors import ApiUnreachable, InputError, RefusedByApi, TargetError, UnreadableFile
 from target_amplemarket.leads.canonical import CanonicalColumn
 from target_amplemarket.leads.company import company_names, titles, website_domains, with_mail_domains
 from target_amplemarket.leads.email import canonical_email, canonical_emails
@@ -30,6 +31,7 @@ from target_amplemarket.leads.linkedin import canonical_profile_url, canonical_p
 from target_amplemarket.leads.map_block import Rules, map_block
 from target_amplemarket.leads.mapping import choose_mapping
 from target_amplemarket.leads.text import text_column
+from target_amplemarket.services import intake_of
 from target_amplemarket.services.addresses import next_query, parse_retry_after
 from target_amplemarket.services.amplemarket import Amplemarket
 from target_amplemarket.services.answers import outcome_of
@@ -51,11 +53,12 @@ from target_amplemarket.singer.streams import Streams
 from target_amplemarket.singer.validation import compile_validator
 from tests.fuzz import inputs
 from tests.harness import VirtualClock
+from tests.services.opened import settings_of, surroundings
 from tests.singer.reading import NeverStop, Pieces
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 REQUEST = json.dumps({"leads": [{"email": "a@b.example"}, {"email": "c@d.example"}]}).encode()
-RULES = Rules("auto", "either", True, bytes(32))
+ALL_RULES = [Rules(intake_of(settings_of(name)), True, bytes(32)) for name in SERVICES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +150,15 @@ def every_record_gets_one_place(content: bytes) -> None:
                 continue
             for block in streams.blocks(message, last_read + 1):
                 last_read += len(block.records)
-                chosen = choose_mapping(
-                    block.stream.schema, block.stream.key_properties, block.records,
-                    overrides={}, extra_fields=["*"], owner_field="owner",
-                )  # fmt: skip
-                mapped = map_block(block, chosen, RULES)
-                numbers = [n for table in (mapped.leads, mapped.rejections) for n in table["record_no"].to_pylist()]
-                assert sorted(numbers) == list(range(block.first_record_no, last_read + 1))
-    except AmplemarketError:
+                for rules in ALL_RULES:
+                    chosen = choose_mapping(
+                        block.stream.schema, block.stream.key_properties, block.records,
+                        intake=rules.intake, overrides={}, extra_fields=["*"], owner_field="owner",
+                    )  # fmt: skip
+                    mapped = map_block(block, chosen, rules)
+                    numbers = [n for table in (mapped.leads, mapped.rejections) for n in table["record_no"].to_pylist()]
+                    assert sorted(numbers) == list(range(block.first_record_no, last_read + 1))
+    except TargetError:
         pass
 
 
@@ -230,7 +234,7 @@ def names_stay_inside(name: str) -> None:
 # --- Answers ----------------------------------------------------------------------------------------------------------
 
 _SAFE = {
-    "list_id": re.compile(r"[A-Za-z0-9-]{1,64}"),
+    "list_id": re.compile(r"[A-Za-z0-9_-]{1,64}"),
     "code": re.compile(r"[a-z0-9_]{1,64}"),
     "pointer": re.compile(r"(?=.{1,128}\Z)(/[A-Za-z0-9_.~-]{1,64})+"),
 }
@@ -271,10 +275,7 @@ def any_server_is_survived(given: list[tuple[int, bytes, str]]) -> None:
         headers = {"Retry-After": header} if header.isascii() and header.isprintable() else {}
         return httpx.Response(status, content=body, headers=headers)
 
-    service = Amplemarket(
-        api_key="amp_fuzz", clock=VirtualClock(), pace=lambda: None, base_url="https://api.example",
-        transport=lambda: httpx.MockTransport(answer),
-    )  # fmt: skip
+    service = Amplemarket.open(settings_of("amplemarket"), surroundings(answer, VirtualClock()))
     service.confirm("K7Q2M9XA4T1B")
     for ask in (service.account, service.owners):
         with contextlib.suppress(ApiUnreachable, RefusedByApi):

@@ -12,10 +12,11 @@ import msgspec
 import pyarrow as pa
 from hypothesis import HealthCheck, settings
 
+from target_amplemarket.leads.intake import Intake, Route
 from target_amplemarket.leads.map_block import MappedBlock, Rules, map_block
 from target_amplemarket.leads.mapping import StreamMapping, choose_mapping
 from target_amplemarket.leads.segments import ScratchFile
-from target_amplemarket.leads.tables import LEADS
+from target_amplemarket.leads.tables import FURTHER_FIELDS, LEADS
 from target_amplemarket.singer.json_faults import RecordFault
 from target_amplemarket.singer.records import JsonRecords
 from target_amplemarket.singer.streams import RecordBlock, Stream
@@ -29,7 +30,28 @@ SCHEMAS = {
     for path in sorted((Path(__file__).parent / "schemas").glob("*.json"))
 }
 ALL_FIELDS = {name: (name,) for name in ("linkedin_url", "email", "title", "company_name", "company_domain")}
+FIVE = tuple(ALL_FIELDS)
 GOOD_URL = "https://www.linkedin.com/in/dana-farrow"
+
+BY_ID = Intake(
+    ("linkedin_url", "email", "title", "company_name", "company_domain", *(field.name for field in FURTHER_FIELDS)),
+    (Route("people", (("first_name",), ("last_name",))), Route("ids", (("person_id",),))),
+    id_field="person_id",
+    takes_further_fields=False,
+)
+"""Of a service that takes people by name, or by an id of its own."""
+
+
+def intake(list_type: str = "auto", company_needs: str = "either") -> Intake:
+    """Of a service that takes profiles, else e-mails, else titles with companies, or one of these."""
+    company = {"name": ("company_name",), "domain": ("company_domain",), "either": ("company_name", "company_domain")}
+    needs: dict[str, tuple[tuple[str, ...], ...]] = {
+        "linkedin": (("linkedin_url",),),
+        "email": (("email",),),
+        "titles_and_company": (("title",), company[company_needs]),
+    }
+    wanted = list(needs) if list_type == "auto" else [list_type]
+    return Intake(FIVE, tuple(Route(name, needs[name]) for name in wanted))
 
 
 def json_records(records: Sequence[Mapping[str, object]]) -> JsonRecords:
@@ -41,6 +63,7 @@ def mapping_of(
     *,
     schema: Mapping[str, Any] | None = None,
     keys: tuple[str, ...] = (),
+    taken: Intake | None = None,
     overrides: Mapping[str, tuple[str, ...]] | None = None,
     extra_fields: Sequence[str] = (),
     owner_field: str | None = None,
@@ -49,6 +72,7 @@ def mapping_of(
         schema or {"properties": {}},
         keys,
         json_records(records),
+        intake=taken or intake(),
         overrides=overrides or {},
         extra_fields=extra_fields,
         owner_field=owner_field,
@@ -61,17 +85,16 @@ def mapped(
     mapping: StreamMapping | None = None,
     first_record_no: int = 1,
     faults: Mapping[int, RecordFault] | None = None,
-    list_type: str = "auto",
-    company_needs: str = "either",
+    taken: Intake | None = None,
     keep_records: bool = False,
     **chosen: Any,
 ) -> MappedBlock:
     """The records' leads and rejections, by a mapping that is given or chosen."""
-    mapping = mapping or mapping_of(records, **chosen)
+    mapping = mapping or mapping_of(records, taken=taken, **chosen)
     block = RecordBlock(
         Stream("people", {"properties": {}}, mapping.keys), first_record_no, json_records(records), faults or {}
     )
-    return map_block(block, mapping, Rules(list_type, company_needs, keep_records, KEY))
+    return map_block(block, mapping, Rules(taken or intake(), keep_records, KEY))
 
 
 def fingerprint(name: str | None) -> bytes | None:

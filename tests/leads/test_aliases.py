@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,13 @@ from hypothesis import strategies as st
 from target_amplemarket.config import LEAD_FIELDS
 from target_amplemarket.leads.aliases import ALIASES, candidates, normalised
 from tests.leads.building import UNHURRIED
+
+Members = dict[str, tuple[tuple[str, ...], ...]]
+
+
+def found(paths: list[tuple[str, ...]], fields: Sequence[str] = LEAD_FIELDS) -> Members:
+    return candidates(paths, fields)
+
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "field-mapping.md"
 
@@ -47,19 +55,19 @@ WRAPPED = [
 def test_an_alias_is_found_in_any_case_with_any_separators_and_in_any_wrapper(alias, style, wrapped) -> None:
     field, name = alias
     path = wrapped(tuple(style(segment.split("_")) for segment in name.split(".")))
-    assert path in candidates([path]).get(field, ())
+    assert path in found([path]).get(field, ())
 
 
 @pytest.mark.parametrize("suffix", ["__c", "__C", "__pc"])
 def test_the_suffix_of_a_salesforce_custom_field_does_not_count(suffix: str) -> None:
-    assert candidates([(f"LinkedIn{suffix}",), (f"Work_Email{suffix}",)]) == {
+    assert found([(f"LinkedIn{suffix}",), (f"Work_Email{suffix}",)]) == {
         "linkedin_url": ((f"LinkedIn{suffix}",),),
         "email": ((f"Work_Email{suffix}",),),
     }
 
 
 def test_a_lookup_of_salesforce_is_taken_by_the_name_that_it_leads_to_and_not_by_its_id() -> None:
-    assert candidates([("Company__c",), ("Account__c",), ("Company__r", "Name")]) == {
+    assert found([("Company__c",), ("Account__c",), ("Company__r", "Name")]) == {
         "company_name": (("Company__r", "Name"),)
     }
 
@@ -76,12 +84,12 @@ def test_a_lookup_of_salesforce_is_taken_by_the_name_that_it_leads_to_and_not_by
     ],
 )
 def test_a_field_made_of_the_words_of_a_personal_linkedin_url_is_taken(name: str) -> None:
-    assert candidates([(name,)]) == {"linkedin_url": ((name,),)}
+    assert found([(name,)]) == {"linkedin_url": ((name,),)}
 
 
 def test_aliases_go_before_other_personal_linkedin_fields() -> None:
     paths = [("LinkedIn_Profile_Link_2__c",), ("linkedin",), ("Linkedin_Url",)]
-    assert candidates(paths)["linkedin_url"] == (("Linkedin_Url",), ("linkedin",), ("LinkedIn_Profile_Link_2__c",))
+    assert found(paths)["linkedin_url"] == (("Linkedin_Url",), ("linkedin",), ("LinkedIn_Profile_Link_2__c",))
 
 
 NEVER = """
@@ -96,15 +104,58 @@ LinkedIn Photo URL|Email Preferences
 Email Status|Email Source|Primary Email Source|Email Confidence|Email Sent|email_opt_out|emailOptedOut|emailVerified
 HasOptedOutOfEmail|IsEmailBounced|EmailBouncedReason|EmailBouncedDate|Secondary Email|Tertiary Email|Validate Email
 hs_email_domain|hs_email_optout|email_domain|owner_email|Owner.Email|account_owner_email|cc_email|manager.email
-Salutation|Title_Slug|Title_Slug__c|title_slug|Owner.Title|job_function|seniority|role|headline|Department
+Salutation|Title_Slug|Title_Slug__c|title_slug|Owner.Title|job_function|role|headline|hs_job_function
 Name|Full Name|AccountId|Account Id|company_id|organization_id|org_id|org_id.value|Account Owner|Company Phone
 company_email|Company Address|Company Table Data|Company__c|Account__c|Website Visits|url|photo_url|attributes.url
+id|Id|vid|personId|person_id|personIds|lead_id|contact_id|Apollo Contact Id|companyId|companyIds
+Corporate Phone|company_phone|account.phone|Fax|HomePhone|AssistantPhone|Phone Extension|Phone Status|Do Not Call
+Company City|company_city|billing_city|account.billing_city|Other City|Company Country|BillingCountry|MailingCountryCode
+AssistantName|full_name|Middle Name|first_name_pronunciation|Owner First Name|manager.first_name|First Seen
+Company Id|Apollo Account Id|phone_type|Last Contacted|Department Id|department.id|departmentCount|Seniority Score
 """
 
 
 @pytest.mark.parametrize("name", NEVER.strip().replace("\n", "|").split("|"))
 def test_a_field_that_only_looks_alike_is_never_taken(name: str) -> None:
-    assert candidates([tuple(name.split("."))]) == {}
+    assert found([tuple(name.split("."))]) == {}
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (
+            "FirstName LastName Phone MobilePhone MailingCity MailingCountry Department",  # Salesforce Contact
+            "first_name=FirstName last_name=LastName phones=MobilePhone,Phone city=MailingCity country=MailingCountry "
+            "departments=Department",
+        ),
+        (
+            "firstname lastname phone mobilephone city country hs_seniority",  # HubSpot
+            "first_name=firstname last_name=lastname phones=mobilephone,phone city=city country=country "
+            "seniority=hs_seniority",
+        ),
+        ("id name first_name last_name phones org_id", "first_name=first_name last_name=last_name phones=phones"),
+        (
+            "id firstName lastName jobTitle linkedinUrl emails phones city country seniority departments functions "
+            "companyId personId lance_id lance_company_id",
+            "linkedin_url=linkedinUrl email=emails title=jobTitle first_name=firstName last_name=lastName "
+            "person_id=lance_id company_id=lance_company_id phones=phones city=city country=country "
+            "seniority=seniority departments=departments",
+        ),
+    ],
+    ids=["Salesforce", "HubSpot", "Pipedrive", "a prospect of Lance"],
+)
+def test_names_places_and_phones_of_known_systems_are_found(names: str, expected: str) -> None:
+    wanted = {field: tuple((name,) for name in listed.split(",")) for field, listed in map(_pair, expected.split())}
+    assert found([(name,) for name in names.split()]) == wanted
+
+
+def _pair(text: str) -> tuple[str, str]:
+    field, _, listed = text.partition("=")
+    return field, listed
+
+
+def test_only_the_fields_that_are_asked_for_are_looked_for() -> None:
+    assert found([("Email",), ("FirstName",)], ("email", "title")) == {"email": (("Email",),)}
 
 
 def test_no_name_stands_for_two_lead_fields() -> None:

@@ -9,16 +9,29 @@ import pytest
 
 from target_amplemarket.leads.email import EmailReason, canonical_email
 from target_amplemarket.leads.linkedin import LinkedinReason, canonical_profile_url
+from target_amplemarket.leads.profile import IdReason, company_id, person_id
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "canonical-forms.md").read_text(encoding="utf-8")
-_, LINKEDIN_PART, EMAIL_PART, _ = re.split(r"^## ", PAGE, flags=re.MULTILINE)
+_, LINKEDIN_PART, EMAIL_PART, IDS_PART, *_ = re.split(r"^## ", PAGE, flags=re.MULTILINE)
 ROW = re.compile(
     r"^\| `(?P<code>\w+)` \| [^|]+ \| (?:`(?P<example>[^`]+)`|\(5,000 letters\)) \| [^|]+ \|$", re.MULTILINE
 )
-PARTS = [(LINKEDIN_PART, LinkedinReason, canonical_profile_url), (EMAIL_PART, EmailReason, canonical_email)]
 
 
-@pytest.mark.parametrize(("part", "reasons", "canonical"), PARTS, ids=["linkedin", "email"])
+def canonical_id(text: str) -> str | None:
+    """As a person's, or where it is one, as a company's."""
+    made = person_id(text)
+    return made if isinstance(made, IdReason) else company_id(text)
+
+
+PARTS = [
+    (LINKEDIN_PART, LinkedinReason, canonical_profile_url),
+    (EMAIL_PART, EmailReason, canonical_email),
+    (IDS_PART, IdReason, canonical_id),
+]
+
+
+@pytest.mark.parametrize(("part", "reasons", "canonical"), PARTS, ids=["linkedin", "email", "ids"])
 def test_the_page_lists_every_reason_once_with_an_example_that_has_it(
     part: str, reasons: type[StrEnum], canonical: Callable[[str], str | None]
 ) -> None:

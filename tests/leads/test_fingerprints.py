@@ -14,6 +14,8 @@ GOLDEN = {
     Identity.LINKEDIN: "2234ccabc99d406a57b2105fab1be4c8",
     Identity.EMAIL: "368e8b0c222f6127410e3d8415a30932",
     Identity.TITLE_COMPANY: "b499844298b5f27d89f5d114fb20cf0d",
+    Identity.NAME_COMPANY: "7ad50649775a165b6723d07b0dd36aeb",
+    Identity.SERVICE_ID: "1fcc348a0aca1b04977b7652c3b5f44e",
     Identity.VERSION: "4976ee2bdd7b684ed27f1e3ec7be1baa",
     Identity.DOMAIN: "998c1cbb6e49ed1c0b72533941f17e7e",
     Identity.RECORD_KEY: "5f66f14d3067f55015113245ae8366ab",

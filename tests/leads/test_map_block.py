@@ -11,13 +11,26 @@ from hypothesis import strategies as st
 
 from target_amplemarket.config import LEAD_FIELDS, LIST_TYPES
 from target_amplemarket.leads.fingerprints import Identity, fingerprint_column
-from target_amplemarket.leads.map_block import Rules, _fingerprinted, map_block
+from target_amplemarket.leads.map_block import Rules, map_block
 from target_amplemarket.leads.mapping import StreamMapping
-from target_amplemarket.leads.tables import LEADS, MAPPED, REJECTIONS
+from target_amplemarket.leads.prints import with_fingerprints
+from target_amplemarket.leads.tables import FURTHER_FIELDS, LEADS, MAPPED, REJECTIONS
 from target_amplemarket.singer.json_faults import RecordFault
 from target_amplemarket.singer.records import ArrowRecords, DictRecords, JsonRecords
 from target_amplemarket.singer.streams import RecordBlock, Stream
-from tests.leads.building import ALL_FIELDS, GOOD_URL, KEY, SCHEMAS, UNHURRIED, leads_table, mapped, mapping_of
+from tests.leads.building import (
+    ALL_FIELDS,
+    BY_ID,
+    FIVE,
+    GOOD_URL,
+    KEY,
+    SCHEMAS,
+    UNHURRIED,
+    intake,
+    leads_table,
+    mapped,
+    mapping_of,
+)
 
 COMPANY_PAGE = "https://www.linkedin.com/company/acme"
 
@@ -128,7 +141,7 @@ def test_a_record_that_cannot_be_decoded_is_rejected_without_a_key() -> None:
     raws = [b'{"id":1,"email":"a@acme.example"}', b'{"id":2,"email":"\\ud800"}', b'{"id":3,"email":"b@acme.example"}']
     records = JsonRecords([msgspec.Raw(raw) for raw in raws])
     mapping = mapping_of([{"id": 1, "email": ""}], keys=("id",))
-    made = map_block(RecordBlock(Stream("s", {}, ("id",)), 1, records), mapping, Rules("auto", "either", True, KEY))
+    made = map_block(RecordBlock(Stream("s", {}, ("id",)), 1, records), mapping, Rules(intake(), True, KEY))
     assert made.leads.column("record_no").to_pylist() == [1, 3]
     (row,) = made.rejections.to_pylist()
     assert (row["record_no"], row["record_key"], row["reason"]) == (2, None, "invalid_json_text")
@@ -147,11 +160,11 @@ def test_records_are_kept_as_they_came_where_the_settings_keep_them() -> None:
     raws = [b'{"email": "a@acme.example","x":1.0}', b'{"email":  null}', b'{"email":"b@acme.example","n":"\xc3\xa9"}']
     records = JsonRecords([msgspec.Raw(raw) for raw in raws])
     block = RecordBlock(Stream("s", {}, ()), 1, records)
-    mapping = StreamMapping({"email": (("email",),)}, {}, None, ())
-    made = map_block(block, mapping, Rules("auto", "either", True, KEY))
+    mapping = StreamMapping({"email": (("email",),)}, {}, None, (), intake())
+    made = map_block(block, mapping, Rules(intake(), True, KEY))
     assert made.rejections.column("record").to_pylist() == [raws[1].decode()]
     assert made.leads.column("record").to_pylist() == [raws[0].decode(), raws[2].decode()]
-    made = map_block(block, mapping, Rules("auto", "either", False, KEY))
+    made = map_block(block, mapping, Rules(intake(), False, KEY))
     assert made.leads.column("record").to_pylist() == [None, None]
     assert made.rejections.column("record").to_pylist() == [None]
 
@@ -267,18 +280,18 @@ def test_two_leads_have_one_version_only_if_nothing_of_them_differs(records: lis
     mapping = mapping_of(
         [{"title": "", "company": "", "email": "", "id": "", "x": ""}], keys=("id",), extra_fields=("x",)
     )
-    parts = ("record_key", *LEAD_FIELDS, "extra")
+    parts = ("record_key", *FIVE, "extra")
     leads = leads_of(*records, mapping=mapping)
     assert len({lead["version_fingerprint"] for lead in leads}) == len(
         {tuple(lead[p] for p in parts) for lead in leads}
     )
 
 
-@pytest.mark.parametrize("name", ["record_key", *LEAD_FIELDS, "extra"])
+@pytest.mark.parametrize("name", ["record_key", *FIVE, "extra"])
 def test_a_version_tells_null_from_empty_in_every_part(name: str) -> None:
     leads = pa.concat_tables([LEADS.empty_table(), *(leads_table([{name: value}]) for value in (None, "", None))])
-    parts = leads.select(["record_key", *LEAD_FIELDS, "extra"])
-    null, empty, again = _fingerprinted(parts, KEY).column("version_fingerprint").to_pylist()
+    parts = leads.select(["record_key", *FIVE, "extra"])
+    null, empty, again = with_fingerprints(parts, intake(), KEY).column("version_fingerprint").to_pylist()
     assert null == again != empty
 
 
@@ -329,14 +342,13 @@ RECORDS = st.lists(
 def test_every_record_is_in_exactly_one_table_and_no_list_carries_a_lead_without_its_identity(
     records: list[dict[str, Any]], list_type: str, company_needs: str, faults: dict[int, RecordFault], first: int
 ) -> None:
-    mapping = StreamMapping(ALL_FIELDS_AS_PATHS, {}, None, ("id",))
+    mapping = StreamMapping(ALL_FIELDS_AS_PATHS, {}, None, ("id",), intake())
     made = mapped(
         records,
         mapping=mapping,
         first_record_no=first,
         faults={index: fault for index, fault in faults.items() if index < len(records)},
-        list_type=list_type,
-        company_needs=company_needs,
+        taken=intake(list_type, company_needs),
     )
     leads, rejections = made.leads.to_pylist(), made.rejections.to_pylist()
     lead_numbers, rejected_numbers = ([row["record_no"] for row in rows] for rows in (leads, rejections))
@@ -375,7 +387,107 @@ def test_json_dict_and_arrow_records_give_the_same_tables() -> None:
     of_json = mapped(rows, mapping=mapping)
     for records in (DictRecords(rows), ArrowRecords(pa.RecordBatch.from_pylist(rows))):
         block = RecordBlock(Stream("s", {}, ("id",)), 1, records)
-        made = map_block(block, mapping, Rules("auto", "either", False, KEY))
+        made = map_block(block, mapping, Rules(intake(), False, KEY))
         assert made.leads.equals(of_json.leads)
         assert made.rejections.equals(of_json.rejections)
     assert of_json.leads.num_rows == 2
+
+
+# --- A service that takes people by name, or by an id of its own ------------------------------------------------------
+
+UUID = "2b6f0cc9-2222-4c33-8d44-9876543210ab"
+NAMED = {"first_name": "Ada", "last_name": "Moss"}
+OVERRIDES = {name: (name,) for name in ("person_id", "company_id")}
+
+
+def people_of(*records: dict[str, Any]) -> list[dict[str, Any]]:
+    mapping = mapping_of([dict.fromkeys(LEAD_FIELDS)], taken=BY_ID, overrides=OVERRIDES, keys=("id",))
+    return leads_of(*records, mapping=mapping, taken=BY_ID)
+
+
+def test_further_fields_are_brought_to_their_forms() -> None:
+    record = NAMED | {
+        "person_id": UUID.upper(), "company_id": f" {UUID}", "phones": [{"value": "+44 1"}, "+44 1"], "city": " Leeds ",
+        "country": "n/a", "seniority": "Director", "departments": "Sales;IT",
+    }  # fmt: skip
+    (lead,) = people_of(record)
+    assert {field.name: lead[field.name] for field in FURTHER_FIELDS} == NAMED | {
+        "person_id": UUID, "company_id": UUID, "phones": ["+44 1"], "city": "Leeds", "country": None,
+        "seniority": "Director", "departments": ["Sales", "IT"],
+    }  # fmt: skip
+
+
+def test_further_fields_are_null_where_the_service_takes_none() -> None:
+    (lead,) = leads_of(NAMED | {"email": "a@acme.example", "phones": "+44 1"})
+    assert {lead[field.name] for field in FURTHER_FIELDS} == {None}
+
+
+def test_a_bad_id_is_named_and_a_name_is_used_instead() -> None:
+    lead, other = people_of(NAMED | {"person_id": "17"}, NAMED | {"person_id": UUID, "company_id": "acme"})
+    assert (lead["list_type"], lead["reason"], lead["field"]) == ("people", "person_id_invalid", "person_id")
+    assert lead["detail"] == "number; first name and last name are used"
+    assert (other["reason"], other["detail"]) == ("company_id_invalid", "not_a_uuid; first name and last name are used")
+
+
+def third(**given: Any) -> bytes | None:
+    (lead,) = people_of(given)
+    made: bytes | None = lead["title_company_fingerprint"]
+    return made
+
+
+def test_an_id_stands_in_the_third_column_whatever_else_the_lead_carries() -> None:
+    assert third(person_id=UUID) == keyed(UUID, Identity.SERVICE_ID)
+    assert third(person_id=UUID.upper(), email="a@acme.example", linkedin_url=GOOD_URL, **NAMED) == third(
+        person_id=UUID
+    )
+    assert third(email="a@acme.example", **NAMED) is None
+    assert third(linkedin_url=GOOD_URL, **NAMED) is None
+
+
+ADA = NAMED | {"company_name": "Acme"}
+
+
+@pytest.mark.parametrize(
+    ("change", "is_same"),
+    [
+        ({"first_name": " ADA", "company_name": "ACME "}, True),
+        ({"title": "Buyer"}, True),
+        ({"phones": "+44 1", "city": "Leeds"}, True),
+        ({"last_name": "Moos"}, False),
+        ({"company_name": "Acme Ltd"}, False),
+        ({"company_name": None}, False),
+    ],
+)
+def test_whoever_has_no_other_identity_is_known_by_name_and_company(change: dict[str, Any], is_same: bool) -> None:
+    assert (third(**ADA) == third(**ADA | change)) == is_same
+    assert third(**NAMED) == third(**NAMED, title="Buyer") is not None
+
+
+def test_two_people_of_one_title_and_company_are_told_apart_by_their_names() -> None:
+    job = {"title": "Engineer", "company_name": "Acme"}
+    assert third(**ADA, title="Engineer") != third(first_name="Lee", last_name="Moss", **job)
+    title_company = mapped([job], taken=intake()).leads.to_pylist()[0]["title_company_fingerprint"]
+    assert title_company == keyed("engineer\x1facme", Identity.TITLE_COMPANY)
+
+
+@pytest.mark.parametrize("field", [field.name for field in FURTHER_FIELDS])
+def test_a_version_covers_every_further_field(field: str) -> None:
+    value = {"phones": "+44 1", "company_id": UUID, "person_id": UUID}.get(field, "x")
+    record = {"id": 1, "person_id": "lead_1", **NAMED, "city": "Leeds"}
+    one, other, again = people_of(record, record | {field: value}, record)
+    assert one["version_fingerprint"] == again["version_fingerprint"] != other["version_fingerprint"]
+
+
+def test_versions_tell_in_which_field_a_value_stands_and_where_entries_of_a_list_part() -> None:
+    records = [{"city": "x"}, {"country": "x"}, {"departments": "a;b"}, {"departments": "a b"}, {"seniority": "a"}]
+    leads = people_of(*(NAMED | {"id": 1} | record for record in records))
+    assert len({lead["version_fingerprint"] for lead in leads}) == len(records)
+
+
+def test_a_version_without_further_fields_is_what_it_was_before_there_were_any() -> None:
+    (lead,) = leads_of({"id": 1, "email": "a@acme.example", "title": "Buyer"}, keys=("id",))
+    parts = ['{"id":1}', "\x1e", "a@acme.example", "Buyer", "\x1e", "acme.example", "\x1e"]
+    assert lead["version_fingerprint"] == keyed("\x1f".join(parts), Identity.VERSION)
+    (named,) = people_of({"id": 1, **NAMED})
+    more = [*['{"id":1}', *["\x1e"] * 6], "first_name\x1eAda", "last_name\x1eMoss"]
+    assert named["version_fingerprint"] == keyed("\x1f".join(more), Identity.VERSION)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_amplemarket.config import LEAD_FIELDS, read_settings
+from target_amplemarket.config import read_settings
 from target_amplemarket.leads.mapping import StreamMapping
-from tests.leads.building import SCHEMAS, UNHURRIED, mapping_of
+from tests.leads.building import BY_ID, FIVE, SCHEMAS, UNHURRIED, intake, mapping_of
 
 CONTACT = {"Id": "1", "Email": "e", "Title": "t", "Account": {"Name": "n"}, "LinkedIn__c": "l"}
 
@@ -113,6 +113,51 @@ def test_a_stream_in_which_nothing_can_make_a_lead_is_empty(record: dict[str, An
     assert mapping_of([record]).is_empty == is_empty
 
 
+@pytest.mark.parametrize(
+    ("record", "is_empty"),
+    [
+        ({"first_name": 1, "last_name": 1}, False),
+        ({"lance_id": 1}, False),
+        ({"linkedin": 1, "email": 1, "first_name": 1}, True),
+    ],
+)
+def test_whether_a_stream_can_make_leads_goes_by_what_the_service_takes(record: dict[str, Any], is_empty: bool) -> None:
+    assert mapping_of([record], taken=BY_ID).is_empty == is_empty
+
+
+def test_the_domain_of_an_email_may_be_a_companys() -> None:
+    for record, is_empty in (({"title": 1, "email": 1}, False), ({"title": 1}, True)):
+        assert mapping_of([record], taken=intake("titles_and_company", "domain")).is_empty == is_empty
+
+
+def test_a_mapping_of_a_field_that_the_service_does_not_take_is_ignored_and_said() -> None:
+    mapping = mapping_of([CONTACT], overrides={"first_name": ("Nowhere",), "city": (), "email": ("Email",)})
+    assert (mapping.ignored, mapping.unknown) == (("first_name",), ())
+    assert "first_name" not in mapping.sources
+    assert mapping_of([CONTACT], taken=BY_ID, overrides={"first_name": ("Nowhere",)}).unknown == ("Nowhere",)
+
+
+def test_ids_are_mapped_from_the_settings_alone_and_a_stream_of_nothing_else_makes_leads() -> None:
+    record = {"personIds": "lead_1", "id": 1, "person_id": 2}
+    assert mapping_of([record], taken=BY_ID).is_empty
+    mapping = mapping_of([record], taken=BY_ID, overrides={"person_id": ("personIds",)})
+    assert (mapping.sources, mapping.is_empty) == ({"person_id": (("personIds",),)}, False)
+
+
+def test_no_further_fields_travel_to_a_service_that_takes_none() -> None:
+    mapping = mapping_of([CONTACT], taken=BY_ID, extra_fields=("*", "nowhere"))
+    assert (mapping.extra, mapping.unknown) == ({}, ())
+
+
+def test_fields_that_no_list_needs_are_described_where_something_fills_them() -> None:
+    mapping = mapping_of([CONTACT | {"Phone": "1", "MobilePhone": "2", "FirstName": "x"}], taken=BY_ID)
+    assert mapping.describe() == (
+        "linkedin_url ← LinkedIn__c, email ← Email, title ← Title, company_name ← Account.Name, "
+        "company_domain ← (none), first_name ← FirstName, last_name ← (none), person_id ← (none), "
+        "phones ← MobilePhone or Phone"
+    )
+
+
 def test_what_only_the_sdk_added_is_never_mapped_and_never_travels() -> None:
     record = {"_sdc_email": "e", "_sdc_batched_at": "2026-01-01", "Email": "e"}
     mapping = mapping_of([record], extra_fields=("*", "_sdc_batched_at"))
@@ -121,9 +166,10 @@ def test_what_only_the_sdk_added_is_never_mapped_and_never_travels() -> None:
 
 
 def test_all_fields_travel_by_their_dotted_names_and_none_as_one_of_the_five() -> None:
-    record = dict.fromkeys(LEAD_FIELDS, "x") | {"a": {"b": 1, "c": None}, "d.e": 1, "f": [1], "g": {}}
+    record = dict.fromkeys(FIVE, "x") | {"city": "x", "a": {"b": 1, "c": None}, "d.e": 1, "f": [1], "g": {}}
     mapping = mapping_of([{"a": None}, record], extra_fields=("*",))
-    assert mapping.extra == {"a.b": ("a", "b"), "a.c": ("a", "c"), "d.e": ("d.e",), "f": ("f",)}
+    rest = {"a.b": ("a", "b"), "a.c": ("a", "c"), "d.e": ("d.e",), "f": ("f",)}
+    assert mapping.extra == {"city": ("city",)} | rest, "a field that the service does not take is one of the further"
 
 
 def test_further_fields_may_be_named_one_by_one() -> None:
@@ -163,6 +209,6 @@ JSON = st.recursive(
 @UNHURRIED
 def test_any_schema_and_any_records_give_a_mapping(schema: Any, records: Any, names: list[str]) -> None:
     mapping = mapping_of(records, schema=schema, extra_fields=names, overrides={"title": tuple(names)})
-    assert set(mapping.sources) <= set(LEAD_FIELDS)
-    assert not set(mapping.extra) & set(LEAD_FIELDS)
+    assert set(mapping.sources) <= set(FIVE)
+    assert not set(mapping.extra) & set(FIVE)
     assert "\n" not in mapping.describe()

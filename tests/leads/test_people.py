@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -128,30 +129,76 @@ def test_rows_of_earlier_runs_without_fingerprints_make_nobody_known() -> None:
     assert screened(Lead("a"), people=people) == [Known.SENT]
 
 
-def is_same(one: Lead, other: Lead) -> bool:
+@pytest.mark.parametrize(
+    ("leads", "verdicts"),
+    [
+        ([Lead(job="i"), Lead(job="i")], [NEW, 1]),
+        ([Lead("a", "x", "i"), Lead("b", "y", "i")], [NEW, 1]),
+        ([Lead("a", job="i"), Lead("a", job="j")], [NEW, 1]),
+        ([Lead(email="x", job="i"), Lead(email="x", job="j")], [NEW, NEW]),
+        ([Lead(email="x", job="i"), Lead("a", "x")], [NEW, NEW]),
+        ([Lead(email="x", job="i"), Lead(email="x")], [NEW, 1]),
+        ([Lead(email="x"), Lead(email="x", job="i")], [NEW, 1]),
+        ([Lead("a"), Lead(job="i"), Lead("a", job="i")], [NEW, NEW, 2]),
+        ([Lead(email="x", job="i"), Lead("a", job="i"), Lead("a", "y"), Lead(email="y")], [NEW, 1, 1, 1]),
+        ([Lead(email="x"), Lead(email="x", job="i"), Lead("a", job="i")], [NEW, 1, 1]),
+        ([Lead(email="x", job="i"), Lead(email="x"), Lead(email="x", job="j")], [NEW, 1, NEW]),
+    ],
+    ids=[
+        "one id",
+        "one id, whatever else differs",
+        "one profile, two ids",
+        "a mailbox of two ids",
+        "a mailbox of an id and a profile",
+        "an id and an e-mail, then the e-mail",
+        "an e-mail, then an id with it",
+        "an id goes before a profile where they name two people",
+        "what a duplicate by its id carries beside is remembered",
+        "an id that comes with a known e-mail is remembered",
+        "a duplicate without an id does not make a shared mailbox one person",
+    ],
+)
+def test_who_is_the_same_person_where_the_service_has_ids(leads: list[Lead], verdicts: list[int | None]) -> None:
+    assert screened(*leads, people=People(has_ids=True)) == verdicts
+
+
+def test_people_whom_an_earlier_run_sent_are_known_by_their_ids() -> None:
+    people = People(has_ids=True)
+    people.remember(table([Lead("a", "x", "i")]), Known.SENT)
+    assert screened(Lead("b", "y", "i"), Lead(email="y"), people=people) == [Known.SENT, Known.SENT]
+
+
+@dataclass(frozen=True)
+class Rules:
     """The rule as it is written, between two records."""
-    if one.linkedin and one.linkedin == other.linkedin:
-        return True
-    both_have_profiles = one.linkedin and other.linkedin
-    if one.email and one.email == other.email and not both_have_profiles:
-        return True
-    alone = not (one.linkedin or one.email or other.linkedin or other.email)
-    return bool(alone and one.job and one.job == other.job)
 
+    has_ids: bool = False
 
-def naive(known: list[tuple[Lead, int]], leads: list[Lead]) -> list[int | None]:
-    """Compares each lead with every one before it; the same profile goes before the same e-mail."""
-    known, verdicts = list(known), []
-    for record_no, lead in enumerate(leads, start=1):
-        by_profile = [where for other, where in known if lead.linkedin and lead.linkedin == other.linkedin]
-        matches = by_profile or [where for other, where in known if is_same(lead, other)]
-        where = matches[0] if matches else None
-        if where is None:
-            known.append((lead, record_no))
-        elif lead.linkedin:
-            known.append((lead, where))
-        verdicts.append(where)
-    return verdicts
+    def is_same(self, one: Lead, other: Lead) -> bool:
+        if one.linkedin and one.linkedin == other.linkedin:
+            return True
+        if self.has_ids and one.job and one.job == other.job:
+            return True
+        if one.email and one.email == other.email and not (self.is_strong(one) and self.is_strong(other)):
+            return True
+        alone = not (one.linkedin or one.email or other.linkedin or other.email)
+        return bool(alone and one.job and one.job == other.job)
+
+    def is_strong(self, lead: Lead) -> bool:
+        return bool(lead.linkedin or (self.has_ids and lead.job))
+
+    def naive(self, known: list[tuple[Lead, int]], leads: list[Lead]) -> list[int | None]:
+        """Compares each lead with every one before it; an id goes before a profile, and that before the rest."""
+        known, verdicts = list(known), []
+        for record_no, lead in enumerate(leads, start=1):
+            by_id = [where for other, where in known if self.has_ids and lead.job and lead.job == other.job]
+            by_profile = [where for other, where in known if lead.linkedin and lead.linkedin == other.linkedin]
+            matches = by_id or by_profile or [where for other, where in known if self.is_same(lead, other)]
+            where = matches[0] if matches else None
+            if where is None or self.is_strong(lead):
+                known.append((lead, record_no if where is None else where))
+            verdicts.append(where)
+        return verdicts
 
 
 LEAD = st.builds(
@@ -159,31 +206,37 @@ LEAD = st.builds(
 )
 
 
-@given(st.lists(LEAD, max_size=3), st.lists(LEAD, max_size=3), st.lists(LEAD, max_size=12), st.integers(0, 12))
+@given(
+    st.lists(LEAD, max_size=3),
+    st.lists(LEAD, max_size=3),
+    st.lists(LEAD, max_size=12),
+    st.integers(0, 12),
+    st.booleans(),
+)
 @UNHURRIED
 def test_screening_gives_what_comparing_every_pair_gives(
-    held: list[Lead], sent: list[Lead], leads: list[Lead], cut: int
+    held: list[Lead], sent: list[Lead], leads: list[Lead], cut: int, has_ids: bool
 ) -> None:
-    people = People()
+    people = People(has_ids=has_ids)
     people.remember(table(held), Known.HELD)
     people.remember(table(sent), Known.SENT)
     all_leads = table(leads)
     verdicts = [w for half in (all_leads.slice(0, cut), all_leads.slice(cut)) for w in people.screen(half).to_pylist()]
     known = [(lead, int(Known.HELD)) for lead in held] + [(lead, int(Known.SENT)) for lead in sent]
-    assert verdicts == naive(known, leads)
+    assert verdicts == Rules(has_ids).naive(known, leads)
 
 
-@given(st.lists(LEAD, max_size=12))
+@given(st.lists(LEAD, max_size=12), st.booleans())
 @UNHURRIED
 def test_a_duplicates_winner_is_a_new_lead_before_it_and_no_two_new_leads_are_the_same_person(
-    leads: list[Lead],
+    leads: list[Lead], has_ids: bool
 ) -> None:
-    verdicts = screened(*leads)
+    verdicts = screened(*leads, people=People(has_ids=has_ids))
     new = [record_no for record_no, where in enumerate(verdicts, start=1) if where is None]
     for record_no, where in enumerate(verdicts, start=1):
         assert where is None or (where in new and where < record_no)
     for position, one in enumerate(new):
-        assert not any(is_same(leads[one - 1], leads[other - 1]) for other in new[position + 1 :])
+        assert not any(Rules(has_ids).is_same(leads[one - 1], leads[other - 1]) for other in new[position + 1 :])
 
 
 # --- Columns against dictionaries ------------------------------------------------------------------------------------
@@ -204,17 +257,24 @@ def prints_table(rows: list[tuple[bytes | None, ...]], first_record_no: int) -> 
     return pa.table([*columns, numbers], names=[*names, "record_no"])
 
 
-@given(st.lists(st.tuples(st.sampled_from(Known), BLOCK), max_size=4), st.lists(BLOCK, max_size=8), st.booleans())
+MODES: list[dict[str, Any]] = [{}, {"by_version": True}, {"has_ids": True}]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(Known), BLOCK), max_size=4),
+    st.lists(BLOCK, max_size=8),
+    st.sampled_from(MODES),
+)
 @UNHURRIED
 def test_columns_give_the_verdicts_that_dictionaries_give(
     remembered: list[tuple[Known, list[tuple[bytes | None, ...]]]],
     blocks: list[list[tuple[bytes | None, ...]]],
-    by_version: bool,
+    mode: dict[str, Any],
 ) -> None:
     """With everything of this run in scratch files, which are merged two to one."""
     on_disk = functools.partial(FingerprintIndex, scratch, most_in_memory=0, merged_at_once=2)
-    all_people = [People(by_version=by_version), People(by_version=by_version, make_index=on_disk)]
-    plain = PlainPeople(by_version=by_version)
+    all_people = [People(**mode), People(**mode, make_index=on_disk)]
+    plain = PlainPeople(**mode)
     for where, rows in remembered:
         for people in (*all_people, plain):
             people.remember(prints_table(rows, 1), where)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from target_amplemarket.config import LIST_TYPES
 from target_amplemarket.leads.canonical import CanonicalColumn
+from target_amplemarket.leads.intake import Intake, Route
 from target_amplemarket.leads.router import LeadColumns, route
-from tests.leads.building import UNHURRIED
+from tests.leads.building import BY_ID, FIVE, UNHURRIED, intake
 
 GOOD, BAD, NONE = "good", "bad", None
 
@@ -32,15 +33,20 @@ def columns(rows: list[Row]) -> LeadColumns:
             pa.array([code if value == BAD else None for value in values], pa.string()),
         )
 
+    linkedin = canonical([row.linkedin for row in rows], "company_page")
+    email = canonical([row.email for row in rows], "no_at_sign")
+    texts = {
+        field: pa.array([getattr(row, name) for row in rows], pa.string())
+        for field, name in (("title", "title"), ("company_name", "name"), ("company_domain", "domain"))
+    }
     return LeadColumns(
-        canonical([row.linkedin for row in rows], "company_page"),
-        canonical([row.email for row in rows], "no_at_sign"),
-        *(pa.array([getattr(row, name) for row in rows], pa.string()) for name in ("title", "name", "domain")),
+        {"linkedin_url": linkedin.value, "email": email.value, **texts},
+        {"linkedin_url": linkedin.reason, "email": email.reason},
     )
 
 
 def routed(row: Row, list_type: str = "auto", company_needs: str = "either") -> tuple[str | None, ...]:
-    routes = route(columns([row]), list_type=list_type, company_needs=company_needs)
+    routes = route(columns([row]), intake(list_type, company_needs))
     return tuple(column.to_pylist()[0] for column in (routes.list_type, routes.reason, routes.field, routes.detail))
 
 
@@ -119,6 +125,53 @@ def test_company_needs_says_what_a_title_and_company_lead_must_carry(company_nee
         assert {name for name, row in rows.items() if routed(row, list_type, company_needs)[0]} == taken
 
 
+def routed_by_id(**given: str | None) -> tuple[str | None, ...]:
+    """One record of a service that takes people by name or id; `bad` is a value that is not acceptable."""
+    fields = ("person_id", "linkedin_url", "email", "first_name", "last_name")
+    values = {name: pa.array([GOOD if given.get(name) == GOOD else None], pa.string()) for name in fields}
+    codes = {name: pa.array([f"no_{name}" if given.get(name) == BAD else None], pa.string()) for name in fields[:3]}
+    routes = route(LeadColumns(values, codes), BY_ID)
+    return tuple(column.to_pylist()[0] for column in (routes.list_type, routes.reason, routes.field, routes.detail))
+
+
+NAMED = {"first_name": GOOD, "last_name": GOOD}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (NAMED, ("people", *NOTHING)),
+        ({"person_id": GOOD}, ("ids", *NOTHING)),
+        (NAMED | {"person_id": GOOD}, ("people", *NOTHING)),
+        (
+            NAMED | {"person_id": BAD, "email": BAD},
+            ("people", "person_id_invalid", "person_id", "no_person_id; first name and last name are used"),
+        ),
+        (NAMED | {"email": BAD}, ("people", "email_invalid", "email", "no_email; first name and last name are used")),
+        ({"person_id": GOOD, "email": BAD}, ("ids", "email_invalid", "email", "no_email; the person id is used")),
+        ({"person_id": BAD, "email": GOOD}, (None, "person_id_invalid", "person_id", "no_person_id")),
+        (
+            {"first_name": GOOD, "email": BAD},
+            (None, "no_identity", None, "no first name with a last name, no person id"),
+        ),
+    ],
+)
+def test_another_service_routes_by_its_own_needs_and_says_what_it_lacks(
+    given: dict[str, str], expected: tuple[str | None, ...]
+) -> None:
+    assert routed_by_id(**given) == expected
+
+
+def test_several_routes_lead_into_one_kind_of_list() -> None:
+    both = Intake(FIVE, tuple(Route("people", (("email",), (name,))) for name in ("title", "linkedin_url")))
+    rows = [Row(email=GOOD, title=GOOD), Row(GOOD, GOOD), Row(GOOD), Row(BAD, GOOD, GOOD)]
+    routes = route(columns(rows), both)
+    assert routes.list_type.to_pylist() == ["people", "people", None, "people"]
+    assert routes.detail.to_pylist()[2:] == [
+        "no e-mail with a title, no e-mail with a LinkedIn URL", "company_page; e-mail and title are used",
+    ]  # fmt: skip
+
+
 IDENTITY = st.sampled_from([GOOD, BAD, NONE])
 TEXT = st.sampled_from([GOOD, NONE])
 ROWS = st.lists(st.builds(Row, IDENTITY, IDENTITY, TEXT, TEXT, TEXT))
@@ -129,7 +182,7 @@ ROWS = st.lists(st.builds(Row, IDENTITY, IDENTITY, TEXT, TEXT, TEXT))
 def test_each_row_is_routed_by_itself_into_the_first_list_whose_identity_it_has(
     rows: list[Row], list_type: str, company_needs: str
 ) -> None:
-    routes = route(columns(rows), list_type=list_type, company_needs=company_needs)
+    routes = route(columns(rows), intake(list_type, company_needs))
     made: list[Any] = [
         routes.list_type.to_pylist(),
         routes.reason.to_pylist(),

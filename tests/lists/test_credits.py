@@ -53,6 +53,13 @@ def test_a_price_of_one_list_type_is_for_that_type_only() -> None:
     assert "0.5 e-mail credits in email lists" in made.quote()
 
 
+def test_any_other_list_type_has_the_prices_of_the_table() -> None:
+    made = prices(enrich=True, credit_prices={"lead": 1, "email": {"lead": 7}})
+    assert [made.worst(name, 2).email for name in ("people", "email")] == [5.0, 17.0]
+    assert not made.is_free
+    assert prices().worst("people", 9) == Credits()
+
+
 def test_prices_from_the_environment_are_decimals() -> None:
     made = prices(enrich=True, credit_prices={"lead": Decimal("0.5"), "email": {"lead": Decimal("0.25")}})
     assert [made.worst(name, 2).email for name in ("linkedin", "email")] == [4.0, 3.5]

@@ -125,6 +125,12 @@ def test_credits_are_counted_at_worst_and_by_list_type() -> None:
         made.check()
 
 
+def test_a_list_type_without_a_price_of_its_own_counts_by_the_table() -> None:
+    made = ceilings(enrich=True, max_email_credits_per_run=4, credit_prices={"email": {"email_revealed": 0}})
+    assert made.take(1, 4, leads(1, 2, 3, list_type="people")) == 3  # 1.5 each
+    assert made.reached == "max_email_credits_per_run"
+
+
 def test_the_ceiling_that_comes_first_counts() -> None:
     made = ceilings(reveal_phone_numbers=True, max_phone_credits_per_run=2, max_leads_per_run=3, max_records_per_run=9)
     assert made.take(1, 20, leads(3, 4, 5, 6, 20)) == 5

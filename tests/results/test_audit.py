@@ -15,16 +15,19 @@ import pytest
 
 from target_amplemarket.config import read_settings
 from target_amplemarket.errors import SettingsError
+from target_amplemarket.leads.intake import Intake, Route
 from target_amplemarket.leads.map_block import Rules
 from target_amplemarket.lists.credits import prices_of
 from target_amplemarket.results.audit import Audit, audit, audit_json, audit_lines
 from target_amplemarket.results.ledger import compared_key
-from target_amplemarket.results.older_lists import OlderList
+from target_amplemarket.results.older_lists import OlderList, comparable
+from target_amplemarket.services import intake_of
 from tests.harness import Ran, contacts, record, schema
 
 Run = Callable[..., Ran]
 ALL_ON = {"enrich": True, "validate_email": True, "reveal_phone_numbers": True}
-PRICES = prices_of(read_settings({"api_key": "k", "owner": "o", **ALL_ON}))
+SETTINGS = read_settings({"api_key": "k", "owner": "o", **ALL_ON})
+PRICES = prices_of(SETTINGS)
 
 
 def write(path: Path, header: list[str], rows: Iterable[list[str]], *, encoding: str = "utf-8") -> Path:
@@ -34,7 +37,7 @@ def write(path: Path, header: list[str], rows: Iterable[list[str]], *, encoding:
 
 
 def audited(*files: Path, results: Path | None = None) -> Audit:
-    rules = Rules("auto", "either", False, compared_key(results or Path("there-is-none")))
+    rules = Rules(comparable(intake_of(SETTINGS)), False, compared_key(results or Path("there-is-none")))
     return audit(results, [OlderList(path, rules) for path in files], PRICES)
 
 
@@ -86,6 +89,15 @@ def test_title_and_company_count_only_beside_nothing_else(tmp_path: Path) -> Non
     header = ["Title", "Company", "Email"]
     rows = [["CTO", "Acme", ""], ["cto", "ACME", ""], ["CTO", "Acme", "a@x.example"], ["CTO", "Acme", "b@x.example"]]
     assert rows_of(audited(write(tmp_path / "a.csv", header, rows))) == {(1, 2)}
+
+
+def test_the_apis_own_id_is_one_person_whatever_else_differs_and_parts_a_shared_mailbox(tmp_path: Path) -> None:
+    by_id = Intake(("person_id",), (Route("ids", (("person_id",),)),), id_field="person_id")
+    rules = Rules(comparable(by_id), False, bytes(32))
+    header = ["lance_id", "Email"]
+    rows = [["i1", "a@x.example"], ["i1", "b@x.example"], ["i2", "c@x.example"], ["i3", "c@x.example"], ["i4", ""]]
+    file = write(tmp_path / "a.csv", header, [*rows, ["", "c@x.example"]])
+    assert rows_of(audit(None, [OlderList(file, rules)], PRICES)) == {(1, 2), (3, 6)}
 
 
 def test_results_and_older_lists_are_compared(run: Run, tmp_path: Path) -> None:

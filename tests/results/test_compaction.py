@@ -173,6 +173,8 @@ def test_a_list_of_a_compacted_run_that_comes_back_from_a_backup_makes_no_row_tw
     Outbox(folder, RUN_ID).write(make_list([6], number=2), b"body")
 
     class Account:
+        adds_to_lists = False
+
         def confirm(self, marker: str) -> Found:
             return Found(("list-7",), (None,))
 

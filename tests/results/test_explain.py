@@ -13,14 +13,16 @@ import pytest
 from target_amplemarket.config import read_settings
 from target_amplemarket.results.explain import Explainer, Explanation, merged_mapping, rejected_of
 from target_amplemarket.results.explained import explanation_json, explanation_lines
+from target_amplemarket.services import intake_of
 from tests.harness import Ran, leads_of, record, schema
 from tests.results.dirty import LEADS, REJECTED, REPAIRED_PEOPLE, REPAIRED_RECORDS, dirty_export, profile
 
 Run = Callable[..., Ran]
 
 
-def explained(ran: Ran, **changed: Any) -> Explanation:
-    return Explainer(ran.results_path, changed.pop("run", "last"), rejected_of(), **changed).explain()
+def explained(ran: Ran, *, list_type: str = "auto", **changed: Any) -> Explanation:
+    taken = intake_of(read_settings({"api_key": "k", "owner": "o", "list_type": list_type}))
+    return Explainer(ran.results_path, changed.pop("run", "last"), rejected_of(), taken, **changed).explain()
 
 
 def text_of(found: Explanation, *, show_values: bool = False, mapping: dict[str, Any] | None = None) -> str:

@@ -12,7 +12,12 @@ import pyarrow as pa
 import pytest
 
 from target_amplemarket import read_results
+from target_amplemarket.config import LEAD_FIELDS
+from target_amplemarket.delivery.outbox import Outbox
 from target_amplemarket.errors import FolderLocked, SettingsError, StorageError
+from target_amplemarket.leads.fingerprints import Identity, fingerprint_column
+from target_amplemarket.leads.tables import LEADS
+from target_amplemarket.lists.lead_list import GroupKey, LeadList
 from target_amplemarket.results.forget import forget_in, read_person
 from target_amplemarket.results.forgotten import read_tombstones
 from target_amplemarket.results.ledger import folder_key
@@ -165,6 +170,50 @@ def test_a_shared_mailbox_makes_nobody_else_forgotten(settings: dict[str, Any], 
     assert (done.rows, done.is_shared) == (1, True)
     again = [messages[0], record("contacts", id=3, linkedin_url="linkedin.com/in/person-2")]
     assert run_singer(again, settings).column("reason") == ["already_sent"]
+
+
+def _held_by_id(path: Path, ids: list[str], email: str) -> None:
+    """A list that is held, of people whom the API knows by ids, each with every field that a lead can have."""
+    folder = Folder(path)
+    texts = {name: f"annika {name}" for name in LEAD_FIELDS}
+    rows = [
+        texts | {"record_no": n, "list_type": "people", "phones": ["annika 1"], "departments": ["annika", "x"]}
+        | {"record_key": f'{{"id":{n}}}', "version_fingerprint": bytes(16)}
+        | {"email_fingerprint": print_of(folder, email, Identity.EMAIL)}
+        | {"title_company_fingerprint": print_of(folder, own_id, Identity.SERVICE_ID)}
+        for n, own_id in enumerate(ids, 1)
+    ]  # fmt: skip
+    leads = pa.Table.from_pylist(rows, LEADS)
+    key = GroupKey("contacts", "", "people")
+    Outbox(folder, "20260105T091500000000Z-1f2e3d").write(LeadList(1, 1, "AAAAAAAAAAAA", "x", key, leads), b"{}")
+
+
+def print_of(folder: Folder, text: str, identity: Identity) -> bytes:
+    made: bytes = fingerprint_column(pa.array([text]), folder_key(folder), identity)[0].as_py()
+    return made
+
+
+def test_every_field_of_a_lead_that_is_held_is_emptied(tmp_path: Path) -> None:
+    _held_by_id(tmp_path, ["lead_1"], "annika@buyer.example")
+    assert CANARY in all_text(tmp_path)
+    assert forget_in(tmp_path, PERSON).outbox_leads == 1
+    assert CANARY not in all_text(tmp_path)
+    [entry] = Outbox(Folder(tmp_path), "").entries()
+    [lead] = entry.leads.to_pylist()
+    left = {name for name, value in lead.items() if value is not None}
+    assert left == {"record_no", "list_type", "detail", "version_fingerprint"}
+    blocked = read_tombstones(Folder(tmp_path)).column("fingerprint").to_pylist()
+    assert print_of(Folder(tmp_path), "lead_1", Identity.SERVICE_ID) in blocked, "the id is blocked, too"
+
+
+def test_a_mailbox_of_several_ids_makes_nobody_else_forgotten(tmp_path: Path) -> None:
+    _held_by_id(tmp_path, ["lead_1", "lead_2"], "annika@buyer.example")
+    done = forget_in(tmp_path, read_person(emails=["annika@buyer.example"]))
+    assert (done.outbox_leads, done.is_shared) == (0, True)
+    done = forget_in(tmp_path, read_person(keys=["1"]))
+    assert (done.outbox_leads, done.is_shared) == (1, True)
+    [entry] = Outbox(Folder(tmp_path), "").entries()
+    assert entry.leads.column("person_id").to_pylist() == [None, "annika person_id"]
 
 
 def test_again_changes_nothing_and_a_stranger_is_blocked_beforehand(holding: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from made import ROWS, accepted, evicted, held, make_leads, make_list, refused, rejected_rows, rows_of
+from made import ROWS, accepted, evicted, fingerprints, held, make_leads, make_list, refused, rejected_rows, rows_of
 
 from target_amplemarket.delivery.outbox import Outbox, OutboxEntry
 from target_amplemarket.errors import StorageError
@@ -92,6 +92,18 @@ def test_who_was_accepted_is_not_held_by_an_intent_that_outlived_a_crash(folder:
     """The process died between recording the rows and removing the file: the rows are the answer."""
     record(folder, "run", 1, rows_of(accepted([1, 2])))
     assert verdicts(folder, hold(folder, range(1, 4)), range(1, 5)) == [Known.SENT, Known.SENT, Known.HELD, None]
+
+
+def test_ids_count_beside_everything_else_where_the_service_has_them(folder: Folder) -> None:
+    def with_ids(leads: pa.Table, ids: range) -> pa.Table:
+        place = leads.schema.get_field_index("title_company_fingerprint")
+        return leads.set_column(place, "title_company_fingerprint", fingerprints("id", ids))
+
+    record(folder, "20260101", 1, with_ids(rows_of(accepted([3])), range(7, 8)))
+    asked = with_ids(make_leads(range(8, 9)), range(7, 8))
+    for has_ids, verdict in ((True, Known.SENT), (False, None)):
+        people = known_people(folder, [], by_version=False, has_ids=has_ids)
+        assert people.screen(asked).to_pylist() == [verdict]
 
 
 def test_append_only_compares_versions_and_not_persons(folder: Folder) -> None:

@@ -18,7 +18,16 @@ from target_amplemarket.leads.tables import Reason
 from target_amplemarket.results.reader import read_results
 from target_amplemarket.results.recovery import Recovered, Recovery, Verdict
 from target_amplemarket.results.rows import RowMaker
-from target_amplemarket.services.protocol import Absent, CannotAsk, Confirmation, Found, Unknown
+from target_amplemarket.services.entries import ENTRIES
+from target_amplemarket.services.protocol import (
+    Absent,
+    CannotAsk,
+    Confirmation,
+    EntryPage,
+    Found,
+    ListState,
+    Unknown,
+)
 from target_amplemarket.storage.arrow import arrow_file
 from target_amplemarket.storage.durable import Folder, System
 from tests.harness import VirtualClock
@@ -41,6 +50,7 @@ class Account:
 
     answers: Mapping[str, Confirmation]
     asked: list[str] = field(default_factory=list)
+    adds_to_lists: bool = False
     on_ask: Callable[[], None] = lambda: None
 
     def confirm(self, marker: str) -> Confirmation:
@@ -456,3 +466,76 @@ def test_an_absent_list_whose_recovery_was_killed_may_still_turn_out_to_be_there
     _, asked = left.recover({A: FOUND})
     assert asked == [A]
     assert left.column("status") == dict.fromkeys([1, 2], "accepted")
+
+
+# --- Lists that several calls fill ------------------------------------------------------------------------------------
+
+
+@dataclass
+class Filled(Account):
+    """A service whose lists may hold some of their leads."""
+
+    present: Sequence[int] = ()
+    adds_to_lists: bool = True
+
+    def entries(self, list_id: str) -> list[EntryPage]:
+        profiles = [f"https://www.linkedin.com/in/canary-{number}" for number in self.present]
+        rows = [{"entry_id": f"own-{url[-1]}", "linkedin_url": url} for url in profiles]
+        table = pa.Table.from_pylist([{n: row.get(n) for n in ENTRIES.names} for row in rows], schema=ENTRIES)
+        return [EntryPage(ListState("completed", None), table)]
+
+
+def recover_filled(left: Left, present: Sequence[int]) -> Recovered:
+    service: Any = Filled({A: FOUND}, present=present)
+    [recovered] = left.recovery().recover(service, left.stop, settle_s=180.0, on_unknown="hold")
+    return recovered
+
+
+@pytest.mark.step("R3", "R4")
+def test_of_a_list_that_holds_some_of_its_leads_the_others_are_freed(left: Left) -> None:
+    left.intent([1, 2, 3, 4])
+    left.rows(accepted([1]), held([2, 3, 4]))
+    recovered = recover_filled(left, [3, 1])
+    assert (recovered.verdict, recovered.present_count, recovered.is_freed) == (Verdict.SENT, 2, True)
+    assert left.column("status") == {1: "accepted", 2: "rejected", 3: "accepted", 4: "rejected"}
+    assert left.column("reason") == {1: None, 2: "not_sent", 3: None, 4: "not_sent"}
+    assert left.column("attempt")[1] == 1, "the row that is settled stays as it is"
+    assert left.markers == []
+    assert left.clock.slept_s == [180.0, 90.0]
+
+
+@pytest.mark.step("R3", "R4")
+def test_after_a_crash_without_rows_those_who_are_there_get_one_and_the_others_come_again(left: Left) -> None:
+    left.intent([1, 2, 3])
+    recovered = recover_filled(left, [2])
+    assert left.column("status") == {2: "accepted"}
+    assert (recovered.present_count, recovered.is_freed) == (1, True)
+
+
+@pytest.mark.step("R3", "R4")
+@pytest.mark.parametrize(("present", "is_freed"), [([1, 2, 3], False), ([], True)])
+def test_a_list_that_holds_all_or_nobody_is_one_that_arrived_or_did_not(
+    left: Left, present: list[int], is_freed: bool
+) -> None:
+    left.intent([1, 2, 3])
+    left.rows(held([1, 2, 3]))
+    recovered = recover_filled(left, present)
+    assert recovered.is_freed is is_freed
+    assert recovered.verdict is (Verdict.ABSENT if is_freed else Verdict.SENT)
+    assert set(left.column("status").values()) == {"rejected" if is_freed else "accepted"}
+
+
+@pytest.mark.step("R4")
+def test_a_lead_that_was_refused_stays_so_whatever_becomes_of_the_others(left: Left) -> None:
+    """The intent holds the leads of all calls, also those that the API refused."""
+    left.intent([1, 2, 3])
+    left.rows(evicted([1]), held([2, 3]))
+    left.resolve(A, Verdict.SENT)
+    assert left.column("status") == {1: "rejected", 2: "accepted", 3: "accepted"}
+
+
+def test_somebody_who_is_in_a_list_twice_is_an_alarm(left: Left) -> None:
+    left.intent([1, 2])
+    recovered = recover_filled(left, [1, 2, 2])
+    assert recovered.alarm is not None
+    assert "more than once" in recovered.alarm

@@ -13,13 +13,14 @@ import pytest
 
 from target_amplemarket import read_results
 from target_amplemarket.config import read_settings
-from target_amplemarket.errors import AmplemarketError, StorageError
+from target_amplemarket.errors import StorageError, TargetError
 from target_amplemarket.results.explain import Explainer, Explanation, merged_mapping, rejected_of
 from target_amplemarket.results.replay import Replay, Selection, singer_lines
 from target_amplemarket.results.replays import read_replays
 from target_amplemarket.results.summary import RunSummary
 from target_amplemarket.runner import Input, execute
 from target_amplemarket.sandbox import RunningSandbox
+from target_amplemarket.services import intake_of
 from tests.harness import Ran, contacts, leads_of, record, run_singer, schema
 from tests.results.dirty import LEADS, REJECTED, REPAIRED_PEOPLE, REPAIRED_RECORDS, dirty_export
 
@@ -39,13 +40,14 @@ def replayed(settings: dict[str, Any], selection: Selection | None = None, **cha
 
     try:
         execute(checked, Input(replaying.messages, lambda _: None), report=report)
-    except AmplemarketError:
+    except TargetError:
         assert summaries
     return summaries[0]
 
 
 def explained(settings: dict[str, Any], run: str = "all") -> Explanation:
-    return Explainer(Path(settings["results_path"]), run, rejected_of()).explain()
+    taken = intake_of(read_settings(settings))
+    return Explainer(Path(settings["results_path"]), run, rejected_of(), taken).explain()
 
 
 def mapping_of(found: Explanation) -> dict[str, Any]:
@@ -206,7 +208,7 @@ def test_a_stop_leaves_the_rest_for_the_next_replay(run: Run, settings: dict[str
             if number == 1:
                 stop.request(15)
 
-    with pytest.raises(AmplemarketError, match="stopped by a signal"):
+    with pytest.raises(TargetError, match="stopped by a signal"):
         execute(checked, Input(stopped, lambda _: None), report=summaries.append)
     replaying.remember(summaries[0].run_id, summaries[0].rows)
     assert replayed(settings, Selection(run="all")).records == REJECTED

@@ -69,6 +69,7 @@ GOLDEN = closed(
     worst_credits=closed(email={"type": "number"}, phone={"type": "number"}),
     quote={"type": "string"},
     ceilings=COUNTS,
+    kept=COUNTS,
 )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from target_amplemarket.sandbox import create_app, switches_from
+from target_amplemarket.sandbox.switches import APIS
 
 START_S = 1_780_000_000.0
 OWNER = "dana@northwind.example"
@@ -46,11 +47,16 @@ class Reply:
 @dataclass
 class Client:
     switches: dict[str, Any] = field(default_factory=dict)
+    apis: tuple[Any, ...] = APIS
 
     def __post_init__(self) -> None:
         self.clock = StillClock()
-        self.app = create_app(switches_from(self.switches), clock=self.clock)
-        self.account = self.app.state.sandbox.account
+        self.app = create_app(switches_from(self.switches), clock=self.clock, apis=self.apis)
+        self.world = self.app.state.sandbox.world
+
+    @property
+    def amplemarket(self) -> Any:
+        return self.world.api("amplemarket")
 
     def call(self, method: str, path: str, body: Any = None, *, key: str | None = "amp_test", **headers: str) -> Reply:
         sent = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
@@ -87,8 +93,8 @@ class Client:
         return self.call("GET", path)
 
     def commits(self) -> list[Any]:
-        self.account.settle()
-        return self.account.journal.commits
+        self.world.settle()
+        return self.world.journal.commits
 
 
 FREE = {"reveal_phone_numbers": False, "validate_email": False, "enrich": False}

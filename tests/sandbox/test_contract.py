@@ -15,13 +15,13 @@ import yaml
 from schemathesis.checks import CHECKS, load_all_checks
 
 from target_amplemarket.sandbox import RunningSandbox, Switches, running_sandbox, switches_from
-from target_amplemarket.sandbox.control import CONTRACT
-from target_amplemarket.sandbox.gate import ENDPOINTS
+from target_amplemarket.sandbox.amplemarket import Amplemarket
 from target_amplemarket.sandbox.ids import is_uuid
 
 from .client import OWNER, PAID, Client, emails, people
 from .test_transport import post
 
+CONTRACT = Amplemarket.contract
 VENDOR = Path(__file__).parents[2].parent / "shared" / "api" / "amplemarket.openapi.yaml"
 needs_vendor = pytest.mark.skipif(not VENDOR.exists(), reason="the vendor's OpenAPI text is not at hand")
 
@@ -114,7 +114,8 @@ def request_schema(path: Path) -> dict[str, Any]:
 def test_contract_covers_every_endpoint() -> None:
     paths = read(CONTRACT)["paths"]
     covered = {path: {name.upper() for name in members if name != "parameters"} for path, members in paths.items()}
-    assert covered == {path: set(methods) for path, methods in ENDPOINTS.items()}
+    told = {(path, method) for path, methods in covered.items() for method in methods}
+    assert told == {(endpoint.path, endpoint.method) for endpoint in Amplemarket.endpoints}
 
 
 @needs_vendor

@@ -12,7 +12,8 @@ from .client import OWNER, Client, emails, people
 CONTROL = [
     ("GET", "/_sandbox/log"), ("GET", "/_sandbox/log.jsonl"), ("GET", "/_sandbox/requests"),
     ("GET", "/_sandbox/switches"), ("PATCH", "/_sandbox/switches"), ("POST", "/_sandbox/reset"),
-    ("POST", "/_sandbox/advance"), ("GET", "/_sandbox/state"), ("GET", "/_sandbox/openapi.yaml"), ("GET", "/"),
+    ("POST", "/_sandbox/advance"), ("POST", "/_sandbox/tokens/lance"), ("GET", "/_sandbox/state"),
+    ("GET", "/_sandbox/openapi.yaml"), ("GET", "/"),
     ("GET", "/_sandbox/lists/x"),
 ]  # fmt: skip
 
@@ -28,8 +29,8 @@ def test_log_holds_every_commit_whole() -> None:
     client.add(list_id, people(1, start=2))
     create, add = log(client)["commits"]
     assert create == {
-        "number": 1, "kind": "create", "list_id": list_id, "name": "Webinar", "owner": OWNER, "type": "linkedin",
-        "shared": True, "visible": True,
+        "number": 1, "api": "amplemarket", "kind": "create", "list_id": list_id, "name": "Webinar", "owner": OWNER,
+        "type": "linkedin", "shared": True, "visible": True,
         "options": {"reveal_phone_numbers": False, "validate_email": False, "enrich": False},
         "at_s": 1_780_000_000.0, "request_number": 1, "email_credits": 0.0, "phone_credits": 0.0, "lead_count": 2,
         "leads": people(2),
@@ -133,8 +134,8 @@ def test_reset_forgets_what_happened_and_keeps_the_switches() -> None:
     client = Client({"faults": "server_error:times=1", "requests_per_minute": 2, "email_credits": 50})
     path = "/_sandbox/reset"
     assert [client.create(free=False).status for _ in range(3)] == [500, 202, 429]
-    client.account.exclude("domain", "x.example", 0)
-    client.account.commit_later(1e12, lambda _: None)
+    client.amplemarket.exclude("domain", "x.example", 0)
+    client.world.commit_later(1e12, lambda _: None)
     state = client.call("POST", path, key=None).json
     assert {name: state[name] for name in ("lists", "commits", "requests", "pending_commits", "excluded_domains")} == {
         "lists": 0, "commits": 0, "requests": 0, "pending_commits": 0, "excluded_domains": 0,

@@ -15,8 +15,8 @@ def spent(leads: list[Any], options: dict[str, bool], **members: Any) -> tuple[f
     client = Client(ALL_FOUND | members.pop("switches", {}))
     assert client.create(leads, options=options, **members).status == 202
     (commit,) = client.commits()
-    assert client.account.balance.email == 1_000_000 - commit.email_credits
-    assert client.account.balance.phone == 100_000 - commit.phone_credits
+    assert client.amplemarket.balance.email == 1_000_000 - commit.email_credits
+    assert client.amplemarket.balance.phone == 100_000 - commit.phone_credits
     return commit.email_credits, commit.phone_credits
 
 
@@ -65,7 +65,7 @@ def test_email_credits_short_is_a_402_and_creates_nothing() -> None:
         }
     ]
     assert client.commits() == []
-    assert client.account.balance.email == 24
+    assert client.amplemarket.balance.email == 24
     assert client.create(people(10)).status == 202
     assert client.create(people(9), options=PAID).status == 202
 

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from target_amplemarket.sandbox import Fault, switches_from
-from target_amplemarket.sandbox.faults import KINDS, METHODS
-from target_amplemarket.sandbox.gate import ENDPOINTS
+from target_amplemarket.sandbox.faults import KINDS
 
 from .client import Client, people
 from .test_listing import names, with_lists
@@ -51,7 +50,7 @@ def test_probability_is_drawn_from_the_seed() -> None:
 def test_endpoint(endpoint: str, struck_calls: set[str]) -> None:
     client = Client()
     list_id = client.create().json["id"]
-    client.account.set({"faults": [{"kind": "server_error", "endpoint": endpoint}]})
+    client.world.set({"faults": [{"kind": "server_error", "endpoint": endpoint}]})
     statuses = {
         "create": client.create().status,
         "add": client.add(list_id, people(1)).status,
@@ -77,14 +76,14 @@ def test_late_commit_happens_when_its_time_has_come() -> None:
     with pytest.raises(ConnectionResetError):  # no socket here that could be reset
         client.create(people(2))
     assert client.commits() == []
-    assert client.account.pending_count == 1
+    assert client.world.pending_count == 1
     client.clock.now_s += 29.9
     assert client.get("/lead-lists").json["lead_lists"] == []
     client.clock.now_s += 10
     (row,) = client.get("/lead-lists").json["lead_lists"]
     assert row["created_at"] == "2026-05-28T20:27:10Z"
     assert client.commits()[0].leads.all() == people(2)
-    seen = client.account.journal.requests[0]
+    seen = client.world.journal.requests[0]
     assert (seen.fault, seen.status, seen.is_committed, seen.list_id) == ("late_commit", None, True, row["id"])
 
 
@@ -195,7 +194,7 @@ def test_request_log_names_the_fault() -> None:
     client = Client({"faults": "server_error_after_commit:times=1"})
     client.create()
     client.get("/users")
-    one, other = client.account.journal.requests
+    one, other = client.world.journal.requests
     assert (one.fault, one.status, one.is_committed) == ("server_error_after_commit", 500, True)
     assert (other.fault, other.status, other.is_committed) == (None, 200, False)
 
@@ -217,9 +216,6 @@ def test_request_log_names_the_fault() -> None:
         ("drip:bytes=-1", "bytes must not be negative"),
         ("late_commit:then=explode", "then must be one of reset, hang, close"),
         ("rate_limited:retry_after=soon", "retry_after must be one of"),
-        ("server_error:endpoint=POST /lead-list", "no endpoint"),
-        ("server_error:endpoint=FETCH /lead-lists", "no endpoint"),
-        ("listing_renamed:endpoint=GET /users", "strikes no other endpoint"),
     ],
 )
 def test_faults_that_cannot_be_are_refused(text: str, message: str) -> None:
@@ -227,15 +223,58 @@ def test_faults_that_cannot_be_are_refused(text: str, message: str) -> None:
         Fault.parse(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("server_error:endpoint=POST /lead-list", "no endpoint matches 'POST /lead-list'.*POST /lead-lists/{id}/leads"),
+        ("server_error:endpoint=FETCH /lead-lists", "no endpoint"),
+        ("listing_renamed:endpoint=GET /users", "strikes no other endpoint than GET /lead-lists"),
+        ("commit_in_part:endpoint=POST /lead-lists", "strikes no other endpoint than POST /lead-lists/{id}/leads"),
+    ],
+)
+def test_faults_that_could_strike_nothing_are_refused_and_change_nothing(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Client({"faults": text})
+    client = Client({"faults": "hang:times=1"})
+    before = client.get("/_sandbox/switches").json
+    with pytest.raises(ValueError, match=message):
+        client.world.set({"faults": text, "seed": 9})
+    with pytest.raises(ValueError, match=message):
+        client.world.reset(switches_from({"faults": text}))
+    reply = client.call("PATCH", "/_sandbox/switches", {"faults": text})
+    assert reply.status == 400
+    assert client.get("/_sandbox/switches").json == before
+
+
+def test_a_fault_without_an_endpoint_strikes_the_calls_it_is_made_for() -> None:
+    client = Client({"faults": "server_error_after_commit"})
+    assert [client.create().status, client.get("/lead-lists").status] == [500, 200]
+    assert client.call("DELETE", "/excluded-domains", {"excluded_domains": []}).status == 500
+
+
+@pytest.mark.parametrize("percent", [0, 50, 100])
+def test_commit_in_part_commits_the_first_leads_of_an_addition(percent: int) -> None:
+    client = Client()
+    list_id = client.create(people(1)).json["id"]
+    client.world.set({"faults": f"commit_in_part:percent={percent},status=502,times=1"})
+    assert client.add(list_id, people(4, start=1)).status == 502
+    assert client.commits()[1].leads.all() == people(4, start=1)[: 4 * percent // 100]
+    assert client.add(list_id, people(1)).status == 202
+
+
+def test_late_commit_may_answer_with_an_error_at_once() -> None:
+    client = Client({"faults": "late_commit:seconds=9,then=error,times=1"})
+    assert client.create(people(2)).status == 504
+    assert client.commits() == []
+    client.clock.now_s += 9
+    assert len(client.commits()) == 1
+
+
 def test_fault_from_text_from_members_and_in_code_are_the_same() -> None:
     expected = Fault("server_error_after_commit", status=502, times=1)
     assert Fault.parse("server_error_after_commit:status=502,times=1") == expected
     assert Fault.from_members({"kind": "server_error_after_commit", "status": "502", "times": 1}) == expected
     assert switches_from({"faults": [expected]}).faults == (expected,)
-
-
-def test_faults_know_every_endpoint() -> None:
-    assert {path: tuple(methods) for path, methods in ENDPOINTS.items()} == METHODS
 
 
 @pytest.mark.parametrize("kind", KINDS)

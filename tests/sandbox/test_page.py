@@ -7,10 +7,12 @@ import json
 import pytest
 
 from target_amplemarket.sandbox.journal import CONTENTS_KEPT
+from target_amplemarket.sandbox.page import CALLS_SHOWN
 from target_amplemarket.sandbox.pretty import pretty
 from target_amplemarket.sandbox.transport import BODY_HEAD_BYTES
 
 from .client import LINKEDIN, Client, create_body, people
+from .lance import LISTS, LanceClient, prospects
 
 
 def shown(client: Client, path: str) -> str:
@@ -124,7 +126,7 @@ def test_old_requests_are_forgotten_and_say_so() -> None:
     list_id = client.create(people(1)).json["id"]
     for _ in range(CONTENTS_KEPT):
         client.get("/users")
-    assert len(client.account.journal.contents) == CONTENTS_KEPT
+    assert len(client.world.journal.contents) == CONTENTS_KEPT
     assert "no longer kept" in shown(client, f"/_sandbox/lists/{list_id}")
 
 
@@ -184,3 +186,58 @@ def test_values_are_escaped_and_only_the_own_script_may_run() -> None:
 )
 def test_bodies_are_laid_out_also_when_they_are_cut(body: bytes, laid_out: str) -> None:
     assert pretty(body) == laid_out
+
+
+def test_lists_of_every_api_are_shown_together_newest_first() -> None:
+    client = LanceClient()
+    client.create(people(1), name="First")
+    client.clock.now_s += 1
+    client.made(name="Second")
+    client.clock.now_s += 1
+    client.create(people(1), name="Third")
+    text = shown(client, "/")
+    assert text.index("Third") < text.index("Second") < text.index("First")
+    assert "Lance, person, user_2dana" in text
+    assert "Amplemarket, linkedin, dana@northwind.example" in text
+    lists = shown(client, "/?search=lance").partition('id="lists"')[2].partition("</section>")[0]
+    assert "Second" in lists
+    assert "Third" not in lists
+
+
+def test_page_of_a_list_shows_who_came_with_which_call_also_a_second_time() -> None:
+    client = LanceClient({"lance_known_percent": 100})
+    list_id = client.made(name="Webinar")
+    person = client.found()
+    client.put(list_id, [person, *prospects(130)])
+    client.put(list_id, [person])
+    text = shown(client, f"/_sandbox/lists/{list_id}")
+    assert "<b>131</b><span>leads" in text
+    assert "<b>1</b><span>sent although held" in text
+    assert "1 to 100 of 132 leads" in text
+    assert "from 2026-04-06T00:00:00.000Z to 2026-06-30T23:59:59.000Z" in text
+    assert text.count("An addition as it came") == 2
+    assert f"POST {LISTS}/{list_id}/add-prospects" in text
+    second = shown(client, f"/_sandbox/lists/{list_id}?page=2")
+    assert "101 to 132 of 132 leads" in second
+    assert second.count(person["id"]) >= 2
+    client.call("DELETE", f"{LISTS}/{list_id}")
+    assert "A further change (delete) as it came" in shown(client, f"/_sandbox/lists/{list_id}")
+    assert 'data-state="deleted"' in shown(client, "/")
+
+
+def test_long_values_are_cut_in_the_table() -> None:
+    client = Client()
+    lead = {"linkedin_url": f"{LINKEDIN}x", "note": "n" * 999, "deep": ["d" * 99]}
+    text = shown(client, f"/_sandbox/lists/{client.create([lead]).json['id']}")
+    assert f"<td>{'n' * 300}…</td>" in text
+    assert f"<td>[&#34;{'d' * 38}…</td>" in text
+
+
+def test_of_many_calls_the_first_are_shown_and_the_rest_are_counted() -> None:
+    client = LanceClient()
+    list_id = client.made()
+    for number in range(30):
+        client.put(list_id, prospects(1, start=number))
+    text = shown(client, f"/_sandbox/lists/{list_id}")
+    assert text.count("An addition as it came") == CALLS_SHOWN - 1
+    assert "And 11 further calls" in text

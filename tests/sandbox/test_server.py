@@ -38,10 +38,10 @@ def test_running_sandbox_shows_and_sets_everything() -> None:
         assert sandbox.url.startswith("http://127.0.0.1:")
         _, answer = post(sandbox, people(3))
         (arrived,) = sandbox.log()
-        assert (arrived.id, arrived.name, arrived.owner, arrived.type, arrived.lead_count) == (
+        assert (arrived.id, arrived.name, arrived.created.owner, arrived.type, arrived.lead_count) == (
             answer["id"], answer["name"], answer["owner"], "linkedin", 3,
         )  # fmt: skip
-        assert arrived.options.enrich is False
+        assert arrived.created.options.enrich is False
         assert abs(arrived.committed_s - time.time()) < 60
         assert [seen.status for seen in sandbox.requests()] == [202]
         sandbox.set(api_key="amp_other")

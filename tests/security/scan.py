@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import pytest
 
-from target_amplemarket.errors import AmplemarketError
+from target_amplemarket.errors import TargetError
 from tests.security.planted import leaks
 
 ALLOWED: Final = "says_planted_values"
@@ -47,9 +47,9 @@ class Scan:
 @contextmanager
 def scanning(scan: Scan) -> Iterator[None]:
     """While this lasts, texts of exceptions and the error output of the program's processes are looked at too."""
-    made, talked = AmplemarketError.__init__, subprocess.Popen.communicate
+    made, talked = TargetError.__init__, subprocess.Popen.communicate
 
-    def make(self: AmplemarketError, *arguments: object) -> None:
+    def make(self: TargetError, *arguments: object) -> None:
         made(self, *arguments)
         scan.look(type(self).__name__, " ".join(map(str, arguments)))
 
@@ -61,10 +61,10 @@ def scanning(scan: Scan) -> Iterator[None]:
             )
         return out, err
 
-    AmplemarketError.__init__ = make  # type: ignore[method-assign,assignment]
+    TargetError.__init__ = make  # type: ignore[method-assign,assignment]
     subprocess.Popen.communicate = communicate  # type: ignore[method-assign]
     try:
         yield
     finally:
-        AmplemarketError.__init__ = made  # type: ignore[method-assign]
+        TargetError.__init__ = made  # type: ignore[method-assign]
         subprocess.Popen.communicate = talked  # type: ignore[method-assign]

@@ -22,6 +22,7 @@ MIB = 1024 * 1024
 _BOMB = """
 import socket, sys, threading
 from pathlib import Path
+from target_amplemarket.services.credentials import fixed
 from target_amplemarket.services.http import HttpCaller
 bomb = sys.stdin.buffer.read()
 listener = socket.create_server(("127.0.0.1", 0))
@@ -36,7 +37,7 @@ def serve():
         connection.close()
 threading.Thread(target=serve).start()
 port = listener.getsockname()[1]
-caller = HttpCaller(api_key="key", base_url=f"http://127.0.0.1:{port}", request_timeout_s=20)
+caller = HttpCaller(credentials=fixed("key"), base_url=f"http://127.0.0.1:{port}", request_timeout_s=20)
 peak = lambda: 1024 * int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 first, before = caller.call("GET", "/users"), peak()
 second = caller.call("GET", "/users")
@@ -65,6 +66,7 @@ def test_a_bomb_of_half_a_megabyte_raises_peak_memory_by_less_than_16_mib() -> N
 _HEADERS = """
 import socket, threading
 from pathlib import Path
+from target_amplemarket.services.credentials import fixed
 from target_amplemarket.services.http import HttpCaller
 listener = socket.create_server(("127.0.0.1", 0))
 sent = 0
@@ -89,7 +91,7 @@ def serve():
 thread = threading.Thread(target=serve)
 thread.start()
 port = listener.getsockname()[1]
-caller = HttpCaller(api_key="key", base_url=f"http://127.0.0.1:{port}", request_timeout_s=20)
+caller = HttpCaller(credentials=fixed("key"), base_url=f"http://127.0.0.1:{port}", request_timeout_s=20)
 peak = lambda: 1024 * int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 first, before = caller.call("POST", "/lead-lists", body=b"{}"), peak()
 second = caller.call("POST", "/lead-lists", body=b"{}")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from target_amplemarket.services.credentials import fixed
 from target_amplemarket.services.http import HttpCaller
 
 KEY = "amp_canary_0123456789"
@@ -154,7 +155,9 @@ def caller() -> Iterator[Callable[..., HttpCaller]]:
     callers: list[HttpCaller] = []
 
     def make(base_url: str, *, request_timeout_s: float = 0.5, proxy: str | None = None) -> HttpCaller:
-        callers.append(HttpCaller(api_key=KEY, base_url=base_url, request_timeout_s=request_timeout_s, proxy=proxy))
+        callers.append(
+            HttpCaller(credentials=fixed(KEY), base_url=base_url, request_timeout_s=request_timeout_s, proxy=proxy)
+        )
         return callers[-1]
 
     yield make

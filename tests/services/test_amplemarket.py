@@ -1,11 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -14,16 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_amplemarket.config import LEAD_FIELDS
 from target_amplemarket.errors import ApiUnreachable, RefusedByApi, SettingsError
-from target_amplemarket.services import amplemarket, answers
-from target_amplemarket.services.amplemarket import (
-    ACCOUNT_PAUSES_S,
-    LISTING_PAUSES_S,
-    MAX_PAGES,
-    Amplemarket,
-)
+from target_amplemarket.leads.intake import Route
+from target_amplemarket.services import documents
+from target_amplemarket.services.amplemarket import LEAD_FIELDS, MAX_PAGES, Amplemarket
 from target_amplemarket.services.answers import outcome_of
+from target_amplemarket.services.calls import ACCOUNT_PAUSES_S, LISTING_PAUSES_S
 from target_amplemarket.services.http import Answer
 from target_amplemarket.services.protocol import (
     Absent,
@@ -39,28 +35,11 @@ from target_amplemarket.services.protocol import (
     Service,
     Unknown,
 )
+from tests.services.opened import KEY, Handler, RecordedClock, settings_of, surroundings
 
-KEY = "amp_canary_0123456789"
 LIST_ID = "0199c3d4-0001-7abc-8def-1234567890ab"
 URL = f"https://app.amplemarket.com/dashboard/lead_lists/{LIST_ID}"
 MARKER = "K7Q2M9XA4T1B"
-Handler = Callable[[httpx.Request], httpx.Response]
-
-
-class RecordedClock:
-    """Keeps how long it was asked to wait, and waits not at all."""
-
-    def __init__(self) -> None:
-        self.pauses_s: list[float] = []
-
-    def monotonic_s(self) -> float:
-        return 0.0
-
-    def now(self) -> datetime:
-        return datetime(2026, 6, 3, tzinfo=UTC)
-
-    def sleep(self, duration_s: float, wake: threading.Event | None = None) -> None:
-        self.pauses_s.append(duration_s)
 
 
 @pytest.fixture
@@ -73,8 +52,7 @@ def service(clock: RecordedClock) -> Iterator[Callable[..., Amplemarket]]:
     made: list[Amplemarket] = []
 
     def make(answer: Handler, **others: Any) -> Amplemarket:
-        others = {"pace": lambda: None, "base_url": "https://api.example", **others}
-        made.append(Amplemarket(api_key=KEY, clock=clock, transport=lambda: httpx.MockTransport(answer), **others))
+        made.append(Amplemarket.open(settings_of("amplemarket"), surroundings(answer, clock, **others)))
         return made[-1]
 
     yield make
@@ -104,7 +82,36 @@ def in_turn(*responses: httpx.Response | Exception) -> Handler:
 
 def test_it_is_a_service(service: Make) -> None:
     one: Service = service(always(200))
-    assert (one.name, one.max_leads_per_list) == ("amplemarket", 10_000)
+    assert (one.name, one.max_leads_per_list, one.max_leads_per_call) == ("amplemarket", 10_000, 10_000)
+    assert (one.adds_to_lists, one.has_owners, one.has_exclusions) == (False, True, True)
+    assert one.base_url == "https://api.example"
+
+
+def test_without_an_address_it_is_the_vendor_s_own() -> None:
+    with contextlib.closing(Amplemarket.open(settings_of("amplemarket", base_url=None), surroundings())) as one:
+        assert one.base_url == "https://api.amplemarket.com"
+
+
+@pytest.mark.parametrize(
+    ("changed", "routes"),
+    [
+        ({"list_type": "linkedin"}, (Route("linkedin", (("linkedin_url",),)),)),
+        ({"list_type": "email"}, (Route("email", (("email",),)),)),
+        (
+            {"list_type": "titles_and_company", "company_needs": "domain"},
+            (Route("titles_and_company", (("title",), ("company_domain",))),),
+        ),
+    ],
+)
+def test_a_list_type_of_the_settings_is_the_only_way_in(changed: Any, routes: tuple[Route, ...]) -> None:
+    intake = Amplemarket.intake(settings_of("amplemarket", **changed))
+    assert (intake.fields, intake.routes, intake.id_field) == (LEAD_FIELDS, routes, None)
+
+
+def test_every_list_type_is_tried_in_order_by_default() -> None:
+    intake = Amplemarket.intake(settings_of("amplemarket"))
+    assert intake.list_types == ("linkedin", "email", "titles_and_company")
+    assert intake.routes[2].needs == (("title",), ("company_name", "company_domain"))
 
 
 # --- encode -----------------------------------------------------------------------------------------------------------
@@ -165,9 +172,7 @@ def test_decoding_the_body_gives_exactly_the_leads(rows: list[dict[str, Any]], i
     leads = lead_table([{**row, "extra": None if row["extra"] is None else json.dumps(row["extra"])} for row in rows])
     if is_chunked:
         leads = pa.concat_tables([leads.slice(0, 3), leads.slice(3)])
-    one = Amplemarket(
-        api_key="k", clock=RecordedClock(), pace=lambda: None, transport=lambda: httpx.MockTransport(always(200))
-    )
+    one = Amplemarket.open(settings_of("amplemarket"), surroundings(always(200)))
     body = one.encode(REQUEST, leads)
     one.close()
     expected = [
@@ -401,9 +406,9 @@ json_values = st.recursive(
 def test_no_answer_raises_and_nothing_free_is_kept(status: int, value: Any) -> None:
     outcome = outcome_of(Answer(status, json.dumps(value).encode()), BODY)
     if isinstance(outcome, Refused):
-        assert outcome.code is None or answers._CODE.fullmatch(outcome.code)
+        assert outcome.code is None or documents._CODE.fullmatch(outcome.code)
         for pointer in (outcome.pointer, *(lead.pointer for lead in outcome.leads)):
-            assert pointer is None or (len(pointer) <= 128 and amplemarket._POINTER.fullmatch(pointer))
+            assert pointer is None or (len(pointer) <= 128 and documents._POINTER.fullmatch(pointer))
         assert all(0 <= lead.position < 20 for lead in outcome.leads)
 
 
@@ -797,6 +802,6 @@ def test_the_key_is_in_no_log_line_representation_or_exception(service: Make, ca
     assert caplog.records
 
 
-def test_an_address_that_would_show_the_key_is_refused(clock: RecordedClock) -> None:
+def test_an_address_that_would_show_the_key_is_refused() -> None:
     with pytest.raises(SettingsError, match="https"):
-        Amplemarket(api_key=KEY, clock=clock, pace=lambda: None, base_url="http://api.amplemarket.com")
+        Amplemarket.open(settings_of("amplemarket", base_url="http://api.amplemarket.com"), surroundings())

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -14,24 +12,11 @@ import pytest
 from target_amplemarket.services.amplemarket import Amplemarket
 from target_amplemarket.services.entries import ENTRIES
 from target_amplemarket.services.protocol import CannotAsk, EntryPage, ListState
+from tests.services.opened import settings_of, surroundings
 
 LIST_ID = "0199c3d4-0001-7abc-8def-1234567890ab"
 PATH = f"/lead-lists/{LIST_ID}"
 Answers = Callable[..., Amplemarket]
-
-
-class StillClock:
-    def __init__(self) -> None:
-        self.pauses_s: list[float] = []
-
-    def monotonic_s(self) -> float:
-        return 0.0
-
-    def now(self) -> datetime:
-        return datetime(2026, 6, 3, tzinfo=UTC)
-
-    def sleep(self, duration_s: float, wake: threading.Event | None = None) -> None:
-        self.pauses_s.append(duration_s)
 
 
 @pytest.fixture
@@ -46,10 +31,7 @@ def answering() -> Iterator[Answers]:
             given = left.pop(0)
             return given if isinstance(given, httpx.Response) else httpx.Response(200, json=given)
 
-        service = Amplemarket(
-            api_key="k", clock=StillClock(), pace=lambda: None, base_url="https://api.example",
-            transport=lambda: httpx.MockTransport(answer),
-        )  # fmt: skip
+        service = Amplemarket.open(settings_of("amplemarket"), surroundings(answer))
         made.append(service)
         return service
 

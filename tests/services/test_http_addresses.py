@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from target_amplemarket.errors import SettingsError
 from target_amplemarket.services.addresses import check_base_url, next_query, parse_retry_after
+from target_amplemarket.services.credentials import fixed
 from target_amplemarket.services.http import HttpCaller
 
 NOW = datetime(2026, 6, 3, 12, 0, 0, tzinfo=UTC)
@@ -184,7 +185,10 @@ def test_no_link_leads_elsewhere(text: str, prefix: str) -> None:
 )
 def test_no_call_is_made_with_a_path_or_query_of_another_form(path: str, query: str) -> None:
     http = HttpCaller(
-        api_key="k", base_url="https://api.example", request_timeout_s=1, transport=lambda: httpx.MockTransport(unasked)
+        credentials=fixed("k"),
+        base_url="https://api.example",
+        request_timeout_s=1,
+        transport=lambda: httpx.MockTransport(unasked),
     )
     with pytest.raises(ValueError, match="safe form"):
         http.call("GET", path, query=query)

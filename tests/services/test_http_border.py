@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from target_amplemarket.errors import SettingsError
+from target_amplemarket.services.credentials import fixed
 from target_amplemarket.services.http import Answer, HttpCaller, tls_context
 from target_amplemarket.services.protocol import NotSent
 
@@ -176,10 +177,10 @@ def test_the_key_is_in_no_representation(caller: Caller) -> None:
     assert "secret" not in repr(Answer(200, b"secret"))
 
 
-@pytest.mark.parametrize("key", ["", " ", "a b", "a\r\nX-Evil: 1", "k\u00e9y", "a\x00", "a\n", "x" * 2_000])
+@pytest.mark.parametrize("key", ["", " ", "a b", "a\r\nX-Evil: 1", "k\u00e9y", "a\x00", "a\n", "x" * 5_000])
 def test_a_key_that_no_header_can_carry_is_refused_without_repeating_it(key: str) -> None:
     with pytest.raises(SettingsError, match="api_key") as raised:
-        HttpCaller(api_key=key, base_url="https://api.example", request_timeout_s=1)
+        HttpCaller(credentials=fixed(key), base_url="https://api.example", request_timeout_s=1)
     assert len(key) < 2 or key not in str(raised.value)
 
 
@@ -367,7 +368,7 @@ def test_a_proxy_that_refuses_sent_nothing(serve: Serve, caller: Caller) -> None
 )
 def test_a_proxy_of_another_form_is_refused(base_url: str, proxy: str) -> None:
     with pytest.raises(SettingsError, match="proxy") as raised:
-        HttpCaller(api_key="k", base_url=base_url, request_timeout_s=1, proxy=proxy)
+        HttpCaller(credentials=fixed("k"), base_url=base_url, request_timeout_s=1, proxy=proxy)
     assert "hunter2" not in str(raised.value)
 
 
@@ -394,7 +395,7 @@ def test_calls_of_several_threads_do_not_mix(serve: Serve, caller: Caller) -> No
 
 def test_an_injected_transport_needs_no_socket() -> None:
     http = HttpCaller(
-        api_key=KEY,
+        credentials=fixed(KEY),
         base_url="https://api.example/base",
         request_timeout_s=1,
         transport=lambda: httpx.MockTransport(lambda request: httpx.Response(200, text=str(request.url))),

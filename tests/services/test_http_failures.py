@@ -11,6 +11,7 @@ import httpcore
 import httpx
 import pytest
 
+from target_amplemarket.services.credentials import fixed
 from target_amplemarket.services.http import ANSWER_LIMIT_BYTES, Answer, HttpCaller, Reply
 from target_amplemarket.services.protocol import NotSent, Unknown
 
@@ -222,7 +223,10 @@ def test_only_what_comes_before_the_first_byte_is_not_sent(error: Exception) -> 
         raise error
 
     http = HttpCaller(
-        api_key="k", base_url="https://api.example", request_timeout_s=1, transport=lambda: httpx.MockTransport(fail)
+        credentials=fixed("k"),
+        base_url="https://api.example",
+        request_timeout_s=1,
+        transport=lambda: httpx.MockTransport(fail),
     )
     reply, _ = post(http, b"{}")
     http.close()
@@ -239,7 +243,10 @@ def test_once_the_head_has_left_no_exception_is_believed(error: Exception) -> No
         raise error
 
     http = HttpCaller(
-        api_key="k", base_url="https://api.example", request_timeout_s=1, transport=lambda: httpx.MockTransport(fail)
+        credentials=fixed("k"),
+        base_url="https://api.example",
+        request_timeout_s=1,
+        transport=lambda: httpx.MockTransport(fail),
     )
     reply, _ = post(http, b"{}")
     http.close()

@@ -12,12 +12,12 @@ from singer_sdk.exceptions import MissingKeyPropertiesError, RecordsWithoutSchem
 from singer_sdk.mapper import PluginMapper
 
 from target_amplemarket.errors import (
-    AmplemarketError,
     InputError,
     MalformedLine,
     MissingKey,
     RecordBeforeSchema,
     SettingsError,
+    TargetError,
 )
 from target_amplemarket.singer.json_faults import RecordFault
 from target_amplemarket.singer.streams import Mapper, RecordBlock, Streams
@@ -315,7 +315,7 @@ def test_flattening_names_members_by_their_path() -> None:
     ],
 )
 def test_maps_that_cannot_be_applied_are_a_fault_of_the_settings(stream_maps: dict[str, Any]) -> None:
-    with pytest.raises(AmplemarketError) as caught:
+    with pytest.raises(TargetError) as caught:
         blocks(text_of(schema(), record({"Id": 1})), mapped(stream_maps))
     assert isinstance(caught.value, SettingsError)
     assert caught.value.__context__ is None

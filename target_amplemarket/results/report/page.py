@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from target_amplemarket.config import SERVICES
 from target_amplemarket.results.report.charts import timeline_svg
 from target_amplemarket.results.report.facts import ReportedList, ReportedRun, Timeline, in_order
 from target_amplemarket.results.report.flow import flow_of, flow_svg
@@ -24,8 +25,6 @@ _HERE: Final = Path(__file__).parent
 _LOOK: Final = _HERE.parents[1]
 """Where `look.css` is, which the sandbox's page shares."""
 _WIDE, _NARROW = 960, 330  # natural widths of the charts: in a browser window, on a phone
-_DASHBOARDS: Final = {"amplemarket": "amplemarket.com"}
-"""Where the links of a service's lists may lead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,8 @@ def safe_link(entry: ReportedList, service: str) -> str | None:
         port = parts.port
     except ValueError:
         return None
-    host, own = parts.hostname or "", _DASHBOARDS.get(service)
+    entry_of_service = SERVICES.get(service)
+    host, own = parts.hostname or "", entry_of_service.dashboard if entry_of_service else None
     is_own = own is not None and (host == own or host.endswith(f".{own}"))
     is_plain = parts.scheme == "https" and parts.username is None and port in {None, 443}
     return entry.url if is_own and is_plain else None

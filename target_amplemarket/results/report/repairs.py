@@ -8,6 +8,7 @@ from target_amplemarket.config import Settings
 from target_amplemarket.leads.tables import Status
 from target_amplemarket.results.explain import Explainer, Group, Repair, rejected_of
 from target_amplemarket.results.reader import run_ids
+from target_amplemarket.services import intake_of
 from target_amplemarket.singer.messages import printable
 from target_amplemarket.storage.durable import Folder
 
@@ -28,8 +29,7 @@ def find_repairs(folder: Folder, run: str, settings: Settings) -> dict[tuple[str
         folder.path,
         run,
         rejected_of(),
-        list_type=settings.list_type,
-        company_needs=settings.company_needs,
+        intake_of(settings),
         extra_fields=settings.extra_fields,
         field_mapping=settings.field_mapping,
         by_version=settings.load_method == "append-only",
