@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,7 +17,7 @@ from target_amplemarket.delivery.in_flight import InFlight
 from target_amplemarket.delivery.outbox import Outbox
 from target_amplemarket.delivery.rehearsal import Rehearsal
 from target_amplemarket.errors import GuardStop, InputError, ListsHeld, RefusedByApi, Stopped, TargetError
-from target_amplemarket.leads.duplicates import rows_before, screen
+from target_amplemarket.leads.duplicates import Screened, in_record_order, rows_before, screen_together
 from target_amplemarket.leads.exclusions import ExcludedPeople
 from target_amplemarket.leads.map_block import Rules, map_block
 from target_amplemarket.leads.mapping import StreamMapping, choose_mapping
@@ -45,10 +45,12 @@ from target_amplemarket.singer.messages import (
     RecordRun,
     Schema,
     State,
+    Turns,
     printable,
 )
 from target_amplemarket.singer.stop import StopRequest
 from target_amplemarket.singer.streams import RecordBlock, Stream, Streams
+from target_amplemarket.singer.turns import gathered
 from target_amplemarket.singer.watermark import Watermark
 
 LOGGER: Final = logging.getLogger("target-amplemarket")
@@ -62,6 +64,32 @@ _STATE_EVERY_S: Final = 1.0
 
 _ROWS_WAIT_S: Final = 2.0
 """How long result rows that go with no list may wait for a STATE that they hold back."""
+
+
+_COUNTED: Final = ("record_no", "list_type")
+"""What ceilings look at."""
+
+
+@dataclass(slots=True)
+class _Take:
+    """What one block came to.
+
+    Attributes:
+        stream: Of all of it.
+        leads: Who may be sent.
+        rows: Rejections first, then people who are excluded.
+        screened: The leads, once they were looked up.
+    """
+
+    stream: str
+    leads: pa.Table
+    rows: list[pa.Table]
+    screened: Screened = field(init=False)
+
+    def keep_before(self, record_no: int) -> None:
+        """Leave out what came from a record on."""
+        self.rows = [rows_before(rows, record_no) for rows in self.rows]
+        self.screened = self.screened.before(record_no)
 
 
 @dataclass(slots=True)
@@ -146,6 +174,8 @@ class Pipeline:
         match message:
             case RecordRun() | ArrowRun():
                 self._take_blocks(blocks_of(message, self.streams, self.watermark.last_read + 1))
+            case Turns():
+                self._take_turns(message)
             case Batch():
                 self._take_files(message)
             case Schema():
@@ -166,16 +196,34 @@ class Pipeline:
             if block.stream.name == CONNECTION_TEST_STREAM:
                 self._take_connection_test(block)
             else:
-                self._take_block(block)
+                self._take_together([block], len(block.records))
             between()
             if self.ceilings.cut_at is not None:
                 break
 
-    def _take_state(self, value: bytes) -> None:
+    def _take_turns(self, turns: Turns) -> None:
+        """Records of each stream together, unless they are looked at one by one anyway."""
+        names = {message.stream for message in turns.messages if isinstance(message, RecordRun)}
+        if self.streams.reads_rows or CONNECTION_TEST_STREAM in names:
+            for message in turns.messages:
+                self._take(message)
+                if self.ceilings.cut_at is not None:
+                    break
+            return
+        found = gathered(turns, self.streams, self.watermark.last_read + 1)
+        if found.record_count:
+            self._take_together(found.blocks, found.record_count)
+        for record_no, value in found.states:
+            if self.ceilings.cut_at is None or record_no < self.ceilings.cut_at:
+                self._take_state(value, record_no)
+        if found.error is not None and self.ceilings.cut_at is None:
+            raise found.error
+
+    def _take_state(self, value: bytes, record_no: int | None = None) -> None:
         """A plan must not make the run that carries it out skip what was planned; a test is no bookmark of a tap."""
         is_test = self.books.records.keys() == {CONNECTION_TEST_STREAM}
         if not self.settings.dry_run and not is_test:
-            self.watermark.take_state(value)
+            self.watermark.take_state(value, record_no)
 
     def _take_connection_test(self, block: RecordBlock) -> None:
         """Ask whether key and owner are accepted, which costs nothing, and send nothing."""
@@ -188,33 +236,48 @@ class Pipeline:
         self._add_rows(block.stream.name, connection_test_rows(first_record_no, len(block.records)))
         self.watermark.release("block")
 
-    def _take_block(self, block: RecordBlock) -> None:
-        stream, count = block.stream.name, len(block.records)
+    def _take_together(self, blocks: Sequence[RecordBlock], count: int) -> None:
+        """Take blocks of different streams whose records follow on from the last one read, in whatever turns."""
         first_record_no = self.watermark.read(count)
         self.watermark.hold("block", first_record_no)
-        self.books.records[stream] += count
-        mapped = map_block(block, self._mapping(block), self.rules)
-        leads, excluded = self._without_excluded(stream, mapped.leads)
-        screened, rejections = screen(leads, self.people), mapped.rejections
-        beyond = self.ceilings.take(first_record_no, count, screened.new)
+        self.books.records.update({block.stream.name: len(block.records) for block in blocks})
+        takes = [self._mapped(block) for block in blocks]
+        for take, screened in zip(takes, screen_together([take.leads for take in takes], self.people), strict=True):
+            take.screened = screened
+        new = in_record_order([take.screened.new.select(_COUNTED) for take in takes])
+        beyond = self.ceilings.take(first_record_no, count, new)
         if beyond < first_record_no + count:
             self.watermark.hold("ceiling", beyond)
-            rejections, screened = rows_before(rejections, beyond), screened.before(beyond)
-            excluded = [rows_before(rows, beyond) for rows in excluded]
+            for take in takes:
+                take.keep_before(beyond)
         self.breaker.count_read(beyond - first_record_no)
-        self.breaker.count_rows(rejections)
-        for rows in (rejections, *excluded, screened.duplicates, screened.held):
-            if rows.num_rows:
-                self._add_rows(stream, rows)
-        if screened.held.num_rows:
+        for take in takes:
+            self._add_rows_of(take)
+        if any(take.screened.held.num_rows for take in takes):
             self.watermark.hold("held", first_record_no)
-        if screened.new.num_rows:
-            owners = self._owners()
-            self._note_owners(screened.new.column("owner").unique().drop_null().to_pylist(), owners)
-            for lead_list in self.open_lists.add(stream, screened.new, owners, self.clock.monotonic_s()):
-                self._submit(lead_list)
+        for take in takes:
+            self._add_leads(take.stream, take.screened.new)
         self._hold_open_lists()
         self.watermark.release("block")
+
+    def _mapped(self, block: RecordBlock) -> _Take:
+        mapped = map_block(block, self._mapping(block), self.rules)
+        leads, excluded = self._without_excluded(block.stream.name, mapped.leads)
+        return _Take(block.stream.name, leads, [mapped.rejections, *excluded])
+
+    def _add_rows_of(self, take: _Take) -> None:
+        self.breaker.count_rows(take.rows[0])
+        for rows in (*take.rows, take.screened.duplicates, take.screened.held):
+            if rows.num_rows:
+                self._add_rows(take.stream, rows)
+
+    def _add_leads(self, stream: str, leads: pa.Table) -> None:
+        if not leads.num_rows:
+            return
+        owners = self._owners()
+        self._note_owners(leads.column("owner").unique().drop_null().to_pylist(), owners)
+        for lead_list in self.open_lists.add(stream, leads, owners, self.clock.monotonic_s()):
+            self._submit(lead_list)
 
     def _without_excluded(self, stream: str, leads: pa.Table) -> tuple[pa.Table, list[pa.Table]]:
         """Leads who may be sent, and rows of those who must not; before the ledger, where they would become known.

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import time
 from collections import Counter
 from pathlib import Path
@@ -26,6 +27,7 @@ from target_amplemarket.errors import (
 )
 from target_amplemarket.runner import Input, execute
 from target_amplemarket.sandbox import RunningSandbox, Switches
+from target_amplemarket.singer import messages as singer_messages
 from target_amplemarket.singer.lines import read_lines
 from target_amplemarket.singer.messages import Idle, read_messages
 from tests.harness import VirtualClock, as_bytes, contacts, leads_of, record, run_singer, schema, state
@@ -349,7 +351,7 @@ def test_state_waits_for_the_slowest_stream(settings: dict[str, Any]) -> None:
         {"type": "ACTIVATE_VERSION", "stream": "a", "version": 1},
     ]  # fmt: skip
     small = settings | {"batch_size_rows": 2, "max_in_flight": 1}
-    stopped = run_singer(messages, small, stop_after=7)
+    stopped = run_singer(messages, small, stop_after=3)  # two SCHEMAs, and everything whose streams take turns
     assert "accepted" in stopped.statuses
     assert stopped.states == []
     assert run_singer(messages, small).states[-1] == '{"n": 9}'
@@ -600,3 +602,42 @@ def test_a_list_that_was_sent_again_is_noted_before_the_run_may_be_killed(
     execute(read_settings(settings), Input(read, emit), report=lambda _: None)
     [[marker]] = noted
     assert sandbox.log()[0].name.endswith(f"[{marker}]")
+
+
+# --- Streams that take turns ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.step("D8")
+@pytest.mark.parametrize("changed", [{}, {"max_leads_per_run": 9}, {"batch_size_rows": 4}, {"max_records_per_run": 23}])
+def test_gathering_streams_that_take_turns_changes_no_row_and_no_state(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any]
+) -> None:
+    chance = random.Random(7)
+    messages: list[dict[str, Any]] = [schema("a", "email", "title"), schema("b", "email", "title")]
+    for number in range(1, 61):
+        email = f"p{chance.randrange(40)}@acme.example" if chance.random() < 0.85 else None
+        messages.append(record(chance.choice("ab"), id=number, email=email, title="Buyer"))
+        if number % 7 == 0:
+            messages.append(state({"at": number}))
+    gathered = run_singer(messages, settings | {"results_path": str(tmp_path / "gathered")} | changed)
+    monkeypatch.setattr(singer_messages, "_together", iter)
+    singly = run_singer(messages, settings | {"results_path": str(tmp_path / "singly")} | changed)
+    names = ["record_no", "stream", "status", "reason", "winner_record_no", "list_type", "record_key"]
+    assert gathered.rows.select(names).to_pylist() == singly.rows.select(names).to_pylist()
+    assert gathered.states[-1:] == singly.states[-1:]
+    assert gathered.summary.statuses == singly.summary.statuses
+    assert bool(gathered.summary.left) is bool(singly.summary.left)  # of what was read together some more is left
+    sizes = [Counter((one["stream"], one["lead_count"]) for one in ran.summary.lists) for ran in (gathered, singly)]
+    assert sizes[0] == sizes[1]
+    assert type(gathered.error) is type(singly.error)
+
+
+def test_a_record_without_its_key_among_streams_that_take_turns_settles_what_came_before(run: Any) -> None:
+    messages = [schema("a", "email"), schema("b", "email")]
+    messages += [record("ab"[n % 2], id=n, email=f"p{n}@acme.example") for n in range(7)]
+    messages += [state({"at": 7}), record("a", email="x@acme.example"), record("b", id=9), state({"at": 9})]
+    ran = run(messages)
+    assert isinstance(ran.error, InputError)
+    assert "line 11" in str(ran.error)
+    assert ran.statuses == ["accepted"] * 7
+    assert ran.states == ['{"at": 7}']

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from target_amplemarket.leads.people import IDENTITY_COLUMNS, Known, People
 from target_amplemarket.leads.tables import LEADS, Reason, Status
 
+_COMPARED: Final = ("record_no", *IDENTITY_COLUMNS, "version_fingerprint")
 _KEPT: Final = ("record_no", "record_key", "list_type", "record")
 
 
@@ -41,6 +44,32 @@ def screen(leads: pa.Table, people: People) -> Screened:
         nobody = _nobody()
         return Screened(new=leads, duplicates=nobody.duplicates, held=nobody.held)
     return _parted(leads, verdicts)
+
+
+def screen_together(parts: Sequence[pa.Table], people: People) -> list[Screened]:
+    """Look the leads of several blocks up as `screen` does, in the order of their records across the blocks.
+
+    Args:
+        parts: Schema `LEADS`, each in record order.
+        people: Everybody who is known.
+    """
+    if len(parts) == 1:
+        return [screen(parts[0], people)]
+    together = pa.concat_tables([leads.select(_COMPARED) for leads in parts])
+    order = np.argsort(together.column("record_no").to_numpy(), kind="stable")
+    verdicts = people.screen(together.take(pa.array(order)))
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order))
+    of_parts = np.split(places, np.cumsum([leads.num_rows for leads in parts])[:-1])
+    return [_parted(leads, verdicts.take(pa.array(rows))) for leads, rows in zip(parts, of_parts, strict=True)]
+
+
+def in_record_order(tables: Sequence[pa.Table]) -> pa.Table:
+    """Tables that are in record order each as one that is."""
+    if len(tables) == 1:
+        return tables[0]
+    together = pa.concat_tables(tables)
+    return together.take(pa.array(np.argsort(together.column("record_no").to_numpy(), kind="stable")))
 
 
 def rows_before(rows: pa.Table, record_no: int) -> pa.Table:

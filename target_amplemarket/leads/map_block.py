@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -77,7 +76,7 @@ def map_block(block: RecordBlock, mapping: StreamMapping, rules: Rules) -> Mappe
     routes = route(columns, rules.intake)
     fault_codes = pa.array([faults.get(index) for index in range(count)], pa.string()) if faults else _nulls(count)
     is_lead = pc.and_(pc.is_valid(routes.list_type), pc.is_null(fault_codes))
-    record_no = pa.array(np.arange(block.first_record_no, block.first_record_no + count))
+    record_no = pa.array(block.record_nos)
     record_key = key_column(mapping.keys, values, count)
     record = block.records.texts() if rules.keep_records else pa.nulls(count, MAPPED.field("record").type)
     leads = pa.table(_lead_rows(record_no, record_key, columns, routes, mapping, values) | {"record": record})

@@ -74,7 +74,14 @@ class Idle:
     """Nothing arrived for a while."""
 
 
-Message = Schema | RecordRun | Batch | State | ActivateVersion | Idle
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """RECORDs whose streams take turns, or that STATEs part, in their order; worth gathering by stream."""
+
+    messages: tuple[RecordRun | State, ...]
+
+
+Message = Schema | RecordRun | Turns | Batch | State | ActivateVersion | Idle
 
 
 _NOTHING: Final = msgspec.Raw(b"")
@@ -139,16 +146,30 @@ def _is_plain(envelope: _Envelope) -> bool:
 def _at_once(envelopes: list[_Envelope], block: Lines, counts: Counter[str]) -> Iterator[Message]:
     split = functools.cache(lambda: list(block))
     first = 0
+    stretch: list[RecordRun | State] = []
     for (kind, stream), group in itertools.groupby(envelopes, key=_KIND_AND_STREAM):
         some = list(group)
         counts[kind] += len(some)
         if kind == "RECORD":
-            yield RecordRun(stream, [envelope.record for envelope in some], _LineSpan(split, first, len(some)))
+            raws = [envelope.record for envelope in some]
+            stretch.append(RecordRun(stream, raws, _LineSpan(split, first, len(some))))
         elif kind == "STATE":
-            yield from (State(bytes(envelope.value)) for envelope in some)
+            stretch += [State(bytes(envelope.value)) for envelope in some]
         else:
+            yield from _together(stretch)
+            stretch = []
             yield from (_message(envelope, split()[first + place]) for place, envelope in enumerate(some))
         first += len(some)
+    yield from _together(stretch)
+
+
+def _together(stretch: list[RecordRun | State]) -> Iterator[Message]:
+    """As they are, unless some stream has several runs among them."""
+    streams = [message.stream for message in stretch if isinstance(message, RecordRun)]
+    if len(set(streams)) < len(streams):
+        yield Turns(tuple(stretch))
+    else:
+        yield from stretch
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 from singer_sdk.exceptions import MappingError
 
@@ -16,6 +17,8 @@ from target_amplemarket.singer.lines import Line
 from target_amplemarket.singer.messages import RecordRun, Schema, printable
 from target_amplemarket.singer.records import ABSENT, DictRecords, JsonRecords, Path, Records
 from target_amplemarket.singer.validation import compile_validator
+
+Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +32,28 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class RecordBlock:
-    """Some consecutive records of one stream; the first has the number `first_record_no`, the rest follow on."""
+    """Some records of one stream, in their order.
+
+    Attributes:
+        stream: Of all of them.
+        first_record_no: Number of the first.
+        records: What they hold.
+        faults: By index, of those that cannot become leads.
+        numbers: Of each record, where others stand between them; else the rest follow on from the first.
+    """
 
     stream: Stream
     first_record_no: int
     records: Records
     faults: Mapping[int, RecordFault] = field(default_factory=dict)
+    numbers: Numbers | None = None
+
+    @property
+    def record_nos(self) -> Numbers:
+        """The number of each record, ascending."""
+        if self.numbers is not None:
+            return self.numbers
+        return np.arange(self.first_record_no, self.first_record_no + len(self.records))
 
 
 class StreamMap(Protocol):
@@ -118,11 +137,9 @@ class Streams:
         """
         stream = self._streams.get(run.stream)
         if stream is None:
-            raise _before_schema(run)
-        keys = stream.key_properties
-        records = JsonRecords(run.records)
-        records.columns(self._expected.get(run.stream, ()))
-        whole = _whole_until(records, run.faults, keys)
+            raise before_schema(run)
+        records = self.read(run.stream, run.records)
+        whole = whole_until(records, run.faults, stream.key_properties)
         raws = run.records[:whole]
         faults = {index: fault for index, fault in run.faults.items() if index < whole}
         rows = self._rows(run.stream, raws, faults) if self._mapper or self._validate else []
@@ -133,11 +150,13 @@ class Streams:
                 yield _mapped(stream_map, raws, rows, first_record_no, faults)
                 first_record_no += whole
         if whole < len(run.records):
-            line = run.lines[whole]
-            message = (
-                f"a RECORD of stream `{printable(run.stream)}` without its key ({', '.join(map(printable, keys))})"
-            )
-            raise MissingKey(message, line_no=line.line_no, byte_offset=line.byte_offset)
+            raise without_key(stream, run.lines[whole])
+
+    def read(self, name: str, raws: Sequence[msgspec.Raw]) -> JsonRecords:
+        """Records of a stream, with the members that will be asked for read already."""
+        records = JsonRecords(raws)
+        records.columns(self._expected.get(name, ()))
+        return records
 
     def _rows(
         self, name: str, raws: Sequence[msgspec.Raw], faults: dict[int, RecordFault]
@@ -173,12 +192,20 @@ def _unusable(line: Line) -> MalformedLine:
     return MalformedLine(message, line_no=line.line_no, byte_offset=line.byte_offset)
 
 
-def _before_schema(run: RecordRun) -> RecordBeforeSchema:
+def before_schema(run: RecordRun) -> RecordBeforeSchema:
+    """What is wrong with records of a stream that has had no SCHEMA."""
     message = f"a RECORD of stream `{printable(run.stream)}` before its SCHEMA"
     return RecordBeforeSchema(message, line_no=run.lines[0].line_no, byte_offset=run.lines[0].byte_offset)
 
 
-def _whole_until(records: JsonRecords, faults: Mapping[int, RecordFault], keys: tuple[str, ...]) -> int:
+def without_key(stream: Stream, line: Line) -> MissingKey:
+    """What is wrong with a record that lacks a key property."""
+    keys = ", ".join(map(printable, stream.key_properties))
+    message = f"a RECORD of stream `{printable(stream.name)}` without its key ({keys})"
+    return MissingKey(message, line_no=line.line_no, byte_offset=line.byte_offset)
+
+
+def whole_until(records: JsonRecords, faults: Mapping[int, RecordFault], keys: tuple[str, ...]) -> int:
     """How many records from the start have all their key properties; a broken record is not asked for its key."""
     columns = records.columns([(key,) for key in keys])
     broken = columns.faults.keys() | faults.keys()

@@ -41,11 +41,18 @@ class Watermark:
         """All that `holder` kept has durable rows."""
         self._held.pop(holder, None)
 
-    def take_state(self, value: bytes) -> None:
-        """Remember a STATE; it belongs to the last record read before it, and takes the place of one that does too."""
-        if self._waiting and self._waiting[-1].record_no == self.last_read:
+    def take_state(self, value: bytes, record_no: int | None = None) -> None:
+        """Remember a STATE; it takes the place of one that belongs to the same record.
+
+        Args:
+            value: As the tap wrote it.
+            record_no: Of the last record before it, not before that of an earlier STATE; of the last one read if left
+                out.
+        """
+        record_no = self.last_read if record_no is None else record_no
+        if self._waiting and self._waiting[-1].record_no == record_no:
             self._waiting.pop()
-        self._waiting.append(PendingState(self.last_read, value))
+        self._waiting.append(PendingState(record_no, value))
 
     @property
     def settled_until(self) -> int:

@@ -54,7 +54,7 @@ from target_amplemarket.singer.validation import compile_validator
 from tests.fuzz import inputs
 from tests.harness import VirtualClock
 from tests.services.opened import settings_of, surroundings
-from tests.singer.reading import NeverStop, Pieces
+from tests.singer.reading import NeverStop, Pieces, singly
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 REQUEST = json.dumps({"leads": [{"email": "a@b.example"}, {"email": "c@d.example"}]}).encode()
@@ -77,7 +77,7 @@ def outcome(made: Iterator[Any]) -> list[Any]:
     """Messages one by one, in the order of the lines, and the fault that ended them."""
     came: list[Any] = []
     try:
-        for message in made:
+        for message in singly(made):
             if isinstance(message, RecordRun):
                 for index, (raw, line) in enumerate(zip(message.records, message.lines, strict=True)):
                     came.append((message.stream, bytes(raw), line, message.faults.get(index)))
@@ -143,7 +143,7 @@ def every_record_gets_one_place(content: bytes) -> None:
     """From bytes to leads and rejections: nothing but our own errors, and each record in exactly one table."""
     streams, last_read = Streams(validate=True), 0
     try:
-        for message in read_messages(read_lines(Pieces([content]), NeverStop(), idle_s=1), Counter()):  # type: ignore[arg-type]
+        for message in singly(read_messages(read_lines(Pieces([content]), NeverStop(), idle_s=1), Counter())):  # type: ignore[arg-type]
             if isinstance(message, Schema):
                 streams.register(message)
             if not isinstance(message, RecordRun):

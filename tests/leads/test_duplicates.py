@@ -4,10 +4,11 @@ import itertools
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_amplemarket.leads.duplicates import screen
+from target_amplemarket.leads.duplicates import in_record_order, screen, screen_together
 from target_amplemarket.leads.people import IDENTITY_COLUMNS, Known, People
 from target_amplemarket.leads.tables import LEADS, REJECTIONS
 from tests.leads.building import UNHURRIED, leads_table
@@ -84,3 +85,22 @@ def test_every_lead_is_in_exactly_one_table_with_its_number(names: list[str]) ->
     assert rejection_columns(screened.duplicates) == expected
     assert rejection_columns(screened.held) == expected
     assert numbers[2] == [position for position, name in enumerate(names, start=1) if name == "held"]
+
+
+SOME = st.one_of(st.none(), st.sampled_from("abc"))
+
+
+@UNHURRIED
+@given(st.lists(st.tuples(st.integers(0, 2), SOME, SOME), max_size=14))
+def test_several_blocks_are_screened_as_one_in_the_order_of_their_records(
+    rows: list[tuple[int, str | None, str | None]],
+) -> None:
+    """Whoever came first wins, whichever stream it came by."""
+    leads = leads_table([{"linkedin_fingerprint": linkedin, "email_fingerprint": email} for _, linkedin, email in rows])
+    mine = pa.array([part for part, _, _ in rows], pa.int64())
+    parts = [leads.filter(pc.equal(mine, part)) for part in range(3)] if rows else [leads] * 3
+    together, one = screen_together(parts, known()), screen(leads, known())
+    for name in ("new", "duplicates", "held"):
+        tables = [getattr(screened, name) for screened in together]
+        assert in_record_order(tables).to_pylist() == getattr(one, name).to_pylist()
+        assert sum(table.num_rows for table in tables) == getattr(one, name).num_rows

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from target_amplemarket.errors import InputError
 from target_amplemarket.singer.lines import Line, read_lines
-from target_amplemarket.singer.messages import Message, RecordRun, read_messages
+from target_amplemarket.singer.messages import Message, RecordRun, Turns, read_messages
 from target_amplemarket.singer.stop import StopRequest
 from target_amplemarket.singer.streams import RecordBlock, Streams
 
@@ -47,10 +47,16 @@ def messages_of(*pieces: bytes, counts: Counter[str] | None = None) -> Iterator[
     return read_messages(read_lines(source, NeverStop(), idle_s=1), Counter() if counts is None else counts)  # type: ignore[arg-type]
 
 
+def singly(messages: Iterable[Message]) -> Iterator[Message]:
+    """Messages one by one, also where streams take turns."""
+    for message in messages:
+        yield from message.messages if isinstance(message, Turns) else (message,)
+
+
 def blocks_of(content: bytes, streams: Streams) -> Iterator[RecordBlock]:
-    """What the pipeline gets of an input, numbered as it numbers."""
+    """What the pipeline gets of an input, numbered as it numbers; streams that take turns are not gathered."""
     last_read = 0
-    for message in messages_of(content):
+    for message in singly(messages_of(content)):
         if isinstance(message, RecordRun):
             for block in streams.blocks(message, last_read + 1):
                 last_read += len(block.records)

@@ -20,22 +20,24 @@ from target_amplemarket.singer.messages import (
     RecordRun,
     Schema,
     State,
+    Turns,
     printable,
     read_messages,
 )
 from target_amplemarket.singer.stop import StopRequest
-from tests.singer.reading import CANARY, INPUTS, messages_of, until_fault
+from tests.singer.reading import CANARY, INPUTS, messages_of, singly, until_fault
 from tests.singer.test_lines import cut
 
 SCHEMA = b'{"type":"SCHEMA","stream":"s","schema":{"properties":{"Id":{}}},"key_properties":["Id"]}\n'
 RECORD = b'{"type":"RECORD","stream":"s","record":{"Id":1}}\n'
+OTHER = RECORD.replace(b'"s"', b'"t"')
 STATE = b'{"type":"STATE","value":{"a":1}}\n'
 
 
 def flat(messages: list[Message]) -> list[Any]:
     """Messages one by one, records as their text, so that runs do not matter."""
     out: list[Any] = []
-    for message in messages:
+    for message in singly(messages):
         match message:
             case RecordRun():
                 for index, (raw, line) in enumerate(zip(message.records, message.lines, strict=True)):
@@ -138,8 +140,9 @@ def test_any_messages_in_any_dialect_cut_anywhere_are_the_same_messages(
 
 
 def test_runs_hold_consecutive_records_of_one_stream_and_keep_the_order() -> None:
-    other = RECORD.replace(b'"s"', b'"t"')
-    messages = list(messages_of(SCHEMA + RECORD * 3 + STATE + RECORD * 2 + other + RECORD + STATE))
+    came = list(messages_of(SCHEMA + RECORD * 3 + STATE + RECORD * 2 + OTHER + RECORD + STATE))
+    assert [type(message).__name__ for message in came] == ["Schema", "Turns"]
+    messages = singly(came)
     kinds = [
         (type(m).__name__, m.stream, len(m.records)) if isinstance(m, RecordRun) else type(m).__name__ for m in messages
     ]
@@ -152,6 +155,16 @@ def test_runs_hold_consecutive_records_of_one_stream_and_keep_the_order() -> Non
         ("RecordRun", "s", 1),
         "State",
     ]
+
+
+@pytest.mark.parametrize("lines", [RECORD * 3 + OTHER * 2 + STATE, STATE + RECORD * 2 + STATE, STATE * 2])
+def test_streams_that_do_not_come_again_do_not_take_turns(lines: bytes) -> None:
+    assert not any(isinstance(message, Turns) for message in messages_of(SCHEMA + lines))
+
+
+def test_another_message_parts_what_takes_turns() -> None:
+    came = [type(message).__name__ for message in messages_of((RECORD + OTHER) * 2 + SCHEMA + (RECORD + STATE) * 2)]
+    assert came == ["Turns", "Schema", "Turns"]
 
 
 @pytest.mark.parametrize(
