@@ -246,8 +246,8 @@ DEFECTS = (
     Planted(
         "a record is counted and gets no row",
         "pipeline.py",
-        "        for rows in (rejections, *excluded, screened.duplicates, screened.held):\n",
-        "        for rows in (rejections, *excluded, screened.held):\n",
+        "        for rows in (*take.rows, take.screened.duplicates, take.screened.held):\n",
+        "        for rows in (*take.rows, take.screened.held):\n",
         ("tests/test_pipeline.py",),
     ),
     Planted(
@@ -316,8 +316,8 @@ DEFECTS = (
     Planted(
         "a lead beyond the ceiling goes",
         "pipeline.py",
-        "            rejections, screened = rows_before(rejections, beyond), screened.before(beyond)\n",
-        "            rejections = rows_before(rejections, beyond)\n",
+        "        self.screened = self.screened.before(record_no)\n",
+        "",
         ("tests/test_guards.py",),
     ),
     Planted(
@@ -358,7 +358,7 @@ DEFECTS = (
     Planted(
         "an excluded person is sent",
         "pipeline.py",
-        "        leads, excluded = self._without_excluded(stream, mapped.leads)\n",
+        "        leads, excluded = self._without_excluded(block.stream.name, mapped.leads)\n",
         "        leads, excluded = mapped.leads, []\n",
         ("tests/test_exclusions.py",),
     ),

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import urllib.request
 from collections import Counter
 from collections.abc import Callable
 
+import pyarrow.compute as pc
 import pytest
 
 from target_amplemarket.errors import ListsHeld, RefusedByApi
+from target_amplemarket.results.reader import read_results
 from target_amplemarket.sandbox import RunningSandbox
 from tests.crash.effects import KILLED, Plan
-from tests.crash.proof import IS_ALL, SEED
+from tests.crash.proof import IS_ALL, SEED, World
 from tests.crash.test_kills import Trial, trial
 from tests.crash.test_withheld import Account, account
 from tests.sides import LANCE, LISTS, Side
@@ -80,6 +83,45 @@ def test_a_kill_between_making_a_list_and_filling_it_leaves_an_empty_list(trial:
     [empty] = tried.sandbox.log()
     assert tried.heal(replays=False) == []
     assert [one.id for one in tried.sandbox.log() if not one.persons] == [empty.id]
+
+
+def known_ids(sandbox: RunningSandbox, count: int) -> list[str]:
+    """Ids of people whom Lance knows, since somebody looked for them."""
+    sandbox.set(lance_known_percent=100)
+    urls = [f"https://www.linkedin.com/in/known-person-{number}" for number in range(count)]
+    question = {"page": 0, "size": 100, "contact": {"socialMediaLink": {"any": {"include": urls}}}}
+    headers = {"Authorization": "Bearer sandbox-key", "Content-Type": "application/json"}
+    body = json.dumps(question).encode()
+    request = urllib.request.Request(f"{sandbox.url}/api/v1/entities/prospects/person", body, headers, method="POST")
+    with urllib.request.urlopen(request) as answer:
+        return [person["id"] for person in json.load(answer)["content"]]
+
+
+@pytest.mark.step("D5", "R3", "R4")
+@pytest.mark.parametrize("endpoint", [CREATE, ADD])
+@pytest.mark.parametrize("kind", ["server_error", "server_error_after_commit", "late_commit"])
+def test_people_who_are_known_by_id_alone_are_neither_lost_nor_doubled(
+    account: Account, endpoint: str, kind: str
+) -> None:
+    """Their first call makes the list with them in it; those that follow need their names."""
+    ids = known_ids(account.sandbox, 8)
+    assert len(set(ids)) == 8
+    records = tuple(("contacts", {"contact_ref": person_id}) for person_id in ids)
+    account.world = World(records, state_every=2, side=LANCE)
+    account.sandbox.set(faults=[{"kind": kind, "endpoint": endpoint, "probability": 0.5, "times": 4}], seed=SEED)
+    account.run(batch_size_rows=5)
+    account.heal()
+    added = [
+        person_id
+        for one in account.sandbox.log()
+        for call in one.calls
+        for person_id, is_new in zip(call.person_ids, call.is_new, strict=True)
+        if is_new
+    ]
+    assert Counter(added) == Counter(ids)
+    rows = read_results(account.path)
+    accepted = rows.filter(pc.equal(rows.column("status").cast("string"), "accepted"))
+    assert Counter(accepted.column("record_key").to_pylist()) == Counter(f'{{"id":{n}}}' for n in range(1, 9))
 
 
 # --- Lists that vanish ------------------------------------------------------------------------------------------------

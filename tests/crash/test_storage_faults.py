@@ -9,6 +9,7 @@ import pytest
 from tests.crash.effects import STORAGE, Plan
 from tests.crash.proof import IS_ALL, SEED, Tally
 from tests.crash.test_kills import Trial, effect_count, trial
+from tests.sides import shared
 
 __all__ = ["trial"]
 
@@ -24,7 +25,7 @@ FAULTS = [
 
 
 @pytest.mark.step("D2", "D6", "D7", "D8")
-@pytest.mark.parametrize("shard", range(SHARDS))
+@pytest.mark.parametrize(("side", "shard"), shared(SHARDS, SEED, is_all=IS_ALL), indirect=["side"], ids=str)
 def test_a_storage_fault_at_any_call_loses_and_doubles_nobody(trial: Callable[[], Trial], shard: int) -> None:
     count = effect_count(trial())
     everything = [(at, fault) for at in range(1, count + 5) for fault in FAULTS]
