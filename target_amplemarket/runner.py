@@ -38,7 +38,8 @@ from target_amplemarket.lists.grouping import ListRules, OpenLists
 from target_amplemarket.lists.guards import breaker_of, ceilings_of
 from target_amplemarket.lists.lead_list import LeadList, make_marker
 from target_amplemarket.pipeline import Pipeline
-from target_amplemarket.results.account import check_account
+from target_amplemarket.recording import Recorder
+from target_amplemarket.results.account import check_account, check_service
 from target_amplemarket.results.books import Books
 from target_amplemarket.results.compaction import compact
 from target_amplemarket.results.exclusions import account_exclusions, local_exclusions
@@ -60,6 +61,7 @@ from target_amplemarket.singer.stop import StopRequest
 from target_amplemarket.singer.streams import Mapper, Streams
 from target_amplemarket.storage.durable import Folder, System
 from target_amplemarket.storage.lock import locked
+from target_amplemarket.taking import AccountQuestions, Taker
 
 PACKAGE: Final = "target-amplemarket"
 AUDITED: Final = timedelta(days=7)
@@ -153,6 +155,7 @@ def _open_run(
     stop = StopRequest()
     try:
         with locked(folder, clock, wait_s=settings.lock_wait_seconds), stop.on_signals():
+            check_service(folder, settings.service)
             limiter = Limiter(settings.requests_per_minute, clock, stop.event)
             if service is None:
                 service = open_service(settings, Surroundings(clock, limiter.acquire, limiter.slow_down, stop.event))
@@ -182,26 +185,26 @@ class _Run:
         outbox = Outbox(self.folder, self.run_id)
         recovered = self.recover(outbox)
         pipeline = self._assemble(given, outbox)
-        pipeline.alarms.extend(each.alarm for each in recovered if each.alarm)
-        freed = {each.entry.intent.marker: each.present_count or 0 for each in recovered if each.is_freed}
+        pipeline.recorder.alarms.extend(each.alarm for each in recovered if each.alarm)
+        freed = {each.entry.intent.marker: each.entry_count for each in recovered if each.is_freed}
 
         def note_under_way() -> None:
             """So that a run that is killed leaves the markers that later runs have to look for."""
             under_way = self._summary(pipeline, freed, ended_at=None, exit_code=None, end="under way, or killed")
             write_summary(self.folder, under_way)
 
-        pipeline.note_resent = note_under_way
+        pipeline.recorder.note_resent = note_under_way
         if given.watch is not None:
-            given.watch(pipeline.books)
+            given.watch(pipeline.recorder.books)
         note_under_way()
         failure = _failure_of(lambda: pipeline.run(given.messages(self.stop)))
-        failure = failure or _failure_of(lambda: self._audit(pipeline.resent, freed))
+        failure = failure or _failure_of(lambda: self._audit(pipeline.recorder.resent, freed))
         failure = failure or _failure_of(lambda: _refuse_held(recovered))
         ended_at, exit_code = self.clock.now(), _exit_code(failure)
         ended = self._summary(pipeline, freed, ended_at=ended_at, exit_code=exit_code, end=_end(failure))
         unwritten = _failure_of(lambda: write_summary(self.folder, ended))
         if given.is_whole and exit_code in {0, ListsHeld.exit_code}:
-            self._warn_of_swings(pipeline.books)
+            self._warn_of_swings(pipeline.recorder.books)
         report(ended)
         self._write_report()
         if failure := failure or unwritten:
@@ -255,7 +258,7 @@ class _Run:
 
         Args:
             resent: Markers of lists that were sent again.
-            freed: Markers of lists that were absent, or lacked leads, with the number of leads that were there.
+            freed: Markers of lists that were absent, or lacked leads, with the number of entries that were there.
 
         Raises:
             ListsHeld: Some are there that should not be; it names them.
@@ -270,40 +273,60 @@ class _Run:
 
     def _assemble(self, given: Input, outbox: Outbox) -> Pipeline:
         settings, numbers = self.settings, itertools.count(1)
-        by_version = settings.load_method == "append-only"
-        fingerprint_key = folder_key(self.folder)
-        check = functools.cache(self._check_account)
-        keep_records, prices = settings.results_record != "none", prices_of(settings)
         intake = intake_of(settings)
-        return Pipeline(
-            settings=settings,
-            streams=Streams(given.mapper, validate=settings.validate_records),
-            rules=Rules(intake, keep_records, fingerprint_key),
-            people=known_people(
-                self.folder, outbox.entries(), by_version=by_version, has_ids=intake.id_field is not None
-            ),
-            open_lists=OpenLists(
-                self._list_rules(),
-                make_marker=str if settings.dry_run else make_marker,
-                number=lambda: next(numbers),
-                today=self.started_at,
-            ),
-            in_flight=Rehearsal() if settings.dry_run else InFlight(self._sender(outbox), settings.max_in_flight),
-            outbox=outbox,
+        fingerprint_key, check = folder_key(self.folder), functools.cache(self._check_account)
+        prices, breaker = prices_of(settings), breaker_of(settings)
+        ceilings = ceilings_of(settings, prices)
+        open_lists = OpenLists(
+            self._list_rules(),
+            make_marker=str if settings.dry_run else make_marker,
+            number=lambda: next(numbers),
+            today=self.started_at,
+        )
+        recorder = Recorder(
             writer=ResultsWriter(self.folder, self.run_id, number=lambda: next(numbers)),
             row_maker=RowMaker(self.run_id, settings.results_record),
             state_log=StateLog(self.folder, self.run_id),
+            outbox=outbox,
             prices=prices,
-            breaker=breaker_of(settings),
-            ceilings=ceilings_of(settings, prices),
-            swings=SwingGuard(settings.max_swing_percent, self._usual_counts(given)),
-            list_owners=lambda: self._list_owners(check),
-            has_owners=self.service.has_owners,
-            excluded_here=local_exclusions(settings, self.folder, fingerprint_key),
-            excluded_by_account=lambda: self._excluded_by_account(fingerprint_key, check),
             emit=given.emit,
             clock=self.clock,
+        )
+        taker = Taker(
+            settings=settings,
+            streams=Streams(given.mapper, validate=settings.validate_records),
+            rules=Rules(intake, settings.results_record != "none", fingerprint_key),
+            people=known_people(
+                self.folder,
+                outbox.entries(),
+                by_version=settings.load_method == "append-only",
+                has_ids=intake.id_field is not None,
+            ),
+            open_lists=open_lists,
+            breaker=breaker,
+            ceilings=ceilings,
+            recorder=recorder,
+            account=AccountQuestions(
+                owners=lambda: self._list_owners(check),
+                has_owners=self.service.has_owners,
+                exclusions=lambda: self._excluded_by_account(fingerprint_key, check),
+            ),
+            excluded_here=local_exclusions(settings, self.folder, fingerprint_key),
+            clock=self.clock,
             stop=self.stop,
+        )
+        return Pipeline(
+            taker=taker,
+            recorder=recorder,
+            open_lists=open_lists,
+            in_flight=Rehearsal() if settings.dry_run else InFlight(self._sender(outbox), settings.max_in_flight),
+            prices=prices,
+            breaker=breaker,
+            ceilings=ceilings,
+            clock=self.clock,
+            stop=self.stop,
+            swings=SwingGuard(settings.max_swing_percent, self._usual_counts(given)),
+            is_dry=settings.dry_run,
         )
 
     def _check_account(self) -> None:
@@ -383,8 +406,8 @@ class _Run:
         self, pipeline: Pipeline, freed: dict[str, int], *, ended_at: datetime | None, exit_code: int | None, end: str
     ) -> RunSummary:
         return summarise(
-            pipeline.books,
-            {name: mapping.describe() for name, mapping in pipeline.mappings.items()},
+            pipeline.recorder.books,
+            {name: mapping.describe() for name, mapping in pipeline.taker.mappings.items()},
             run_id=self.run_id,
             version=version(PACKAGE),
             service=self.settings.service,
@@ -392,9 +415,9 @@ class _Run:
             ended_at=ended_at,
             exit_code=exit_code,
             end=end,
-            states_emitted=pipeline.state_log.emitted_count,
+            states_emitted=pipeline.recorder.state_log.emitted_count,
             requests=dict(self.service.requests),
-            resent=pipeline.resent,
+            resent=pipeline.recorder.resent,
             freed=list(freed),
             kept={marker: count for marker, count in freed.items() if count},
             dry_run=self.settings.dry_run,

@@ -175,7 +175,7 @@ DEFECTS = (
     ),
     Planted(
         "STATE leaves before the rows of records that go into no list",
-        "pipeline.py",
+        "recording.py",
         '        self.watermark.hold("rows", int(rows.column("record_no")[0].as_py()))\n',
         "        pass\n",
         ("tests/test_pipeline.py", "tests/test_target.py", "tests/test_protocol_machine.py"),
@@ -189,8 +189,8 @@ DEFECTS = (
     ),
     Planted(
         "STATE passes people of held lists",
-        "pipeline.py",
-        '            self.watermark.hold("held", first_record_no)\n',
+        "taking.py",
+        '            watermark.hold("held", first_record_no)\n',
         "            pass\n",
         ("tests/test_pipeline.py",),
     ),
@@ -245,7 +245,7 @@ DEFECTS = (
     ),
     Planted(
         "a record is counted and gets no row",
-        "pipeline.py",
+        "taking.py",
         "        for rows in (*take.rows, take.screened.duplicates, take.screened.held):\n",
         "        for rows in (*take.rows, take.screened.held):\n",
         ("tests/test_pipeline.py",),
@@ -295,15 +295,15 @@ DEFECTS = (
     Planted(
         "STATE leaves past the breaker",
         "pipeline.py",
-        "        if not self._may_send or self.breaker.is_past or self",
-        "        if not self._may_send or self",
+        "        if self._may_send and not self.breaker.is_past and not self",
+        "        if self._may_send and not self",
         ("tests/test_guards.py",),
     ),
     Planted(
         "leads that the API refuses are no rejections",
         "pipeline.py",
-        "            self.breaker.count_rows(rows)\n",
-        "",
+        "        self.breaker.count_rows(self.recorder.record(delivery))\n",
+        "        self.recorder.record(delivery)\n",
         ("tests/test_guards.py",),
     ),
     Planted(
@@ -315,7 +315,7 @@ DEFECTS = (
     ),
     Planted(
         "a lead beyond the ceiling goes",
-        "pipeline.py",
+        "taking.py",
         "        self.screened = self.screened.before(record_no)\n",
         "",
         ("tests/test_guards.py",),
@@ -329,7 +329,7 @@ DEFECTS = (
     ),
     Planted(
         "a dry run lets STATE leave",
-        "pipeline.py",
+        "taking.py",
         "        if not self.settings.dry_run and not is_test:\n",
         "        if not is_test:\n",
         ("tests/test_guards.py",),
@@ -343,7 +343,7 @@ DEFECTS = (
     ),
     Planted(
         "the connection test of Meltano is a stream like others",
-        "pipeline.py",
+        "taking.py",
         "            if block.stream.name == CONNECTION_TEST_STREAM:\n",
         "            if not block.stream.name:\n",
         ("tests/test_guards.py",),
@@ -357,7 +357,7 @@ DEFECTS = (
     ),
     Planted(
         "an excluded person is sent",
-        "pipeline.py",
+        "taking.py",
         "        leads, excluded = self._without_excluded(block.stream.name, mapped.leads)\n",
         "        leads, excluded = mapped.leads, []\n",
         ("tests/test_exclusions.py",),

@@ -10,9 +10,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from target_amplemarket.config import read_settings
 from target_amplemarket.errors import GuardStop, RefusedByApi, SettingsError
+from target_amplemarket.results.forget import Person, forget_in
+from target_amplemarket.results.reader import read_results
+from target_amplemarket.results.recovery import Verdict
+from target_amplemarket.runner import resolve_list
 from target_amplemarket.sandbox import RunningSandbox, running_sandbox
 from tests.harness import Ran, record, run_singer, schema, state
 
@@ -78,8 +84,93 @@ def test_people_known_by_id_alone_go_into_the_create_call(sandbox: RunningSandbo
     assert ran.statuses == ["accepted"] * 6 + ["rejected", "duplicate"]
     assert ran.column("reason")[6:] == ["person_id_invalid", "duplicate_in_run"]
     assert ran.column("list_type")[:6] == ["person_ids"] * 6
-    assert [sorted(one["id"] for one in entry.persons) for entry in sandbox.log()] == [IDS[:4], IDS[4:6]]
+    assert sorted(sorted(one["id"] for one in entry.persons) for entry in sandbox.log()) == [IDS[:4], IDS[4:6]]
     assert creates(sandbox) == 2
+
+
+ADD = "POST /api/v1/entities/leadlists/{id}/add-prospects"
+CREATE = "POST /api/v1/entities/leadlists"
+
+
+def test_people_with_the_id_of_their_company_are_known_by_what_is_theirs(sandbox: RunningSandbox, run: Run) -> None:
+    sandbox.set(faults=[{"kind": "reset_after_commit", "endpoint": ADD, "times": 1}])
+    ran = run([*people(0), *(person(n, company_id=IDS[9]) for n in range(1, 4))],
+              field_mapping={"contacts": {"company_id": "company_id"}})  # fmt: skip
+    assert (ran.error, ran.column("reason")) == (None, [None] * 3)
+    assert arrived(sandbox) == Counter(f"ann{n}@acme.example" for n in range(1, 4))
+
+
+def test_ids_of_people_who_are_not_shown_are_in_the_list_all_the_same(sandbox: RunningSandbox, run: Run) -> None:
+    sandbox.set(faults=[{"kind": "reset_after_commit", "endpoint": CREATE, "times": 1}])
+    ran = run([schema("ids", "lance_id"), *(record("ids", id=n, lance_id=IDS[n]) for n in range(3))])
+    assert (ran.error, ran.statuses, ran.column("reason")) == (None, ["accepted"] * 3, [None] * 3)
+
+
+def test_versions_of_one_person_are_no_alarm(sandbox: RunningSandbox, run: Run) -> None:
+    messages = [*people(1), person(2, email="ann1@acme.example", jobtitle="Director")]
+    ran = run(messages, load_method="append-only")
+    assert (ran.error, ran.statuses) == (None, ["accepted"] * 2)
+    assert arrived(sandbox) == {"ann1@acme.example": 2}
+
+
+def test_a_folder_of_another_service_is_refused_also_where_everybody_was_sent(
+    sandbox: RunningSandbox, run: Run, settings: dict[str, Any]
+) -> None:
+    ran = run_singer(people(3), settings | {"service": "amplemarket", "owner": "dana@northwind.example"})
+    assert ran.statuses == ["accepted"] * 3
+    before = len(sandbox.requests())
+    with pytest.raises(SettingsError, match="belongs to `service: amplemarket`"):
+        run([*people(3), state({"at": 3})])
+    assert len(sandbox.requests()) == before
+
+
+def test_a_held_list_that_counts_as_sent_says_nothing_of_calls_that_were_never_made(
+    sandbox: RunningSandbox, run: Run, settings: dict[str, Any]
+) -> None:
+    lost = {"kind": "reset_after_commit", "endpoint": ADD, "skip": 1, "times": 1}
+    sandbox.set(faults=[lost, {"kind": "listing_error", "status": 403}])
+    messages = [*people(12), state({"at": 12})]
+    ran = run(messages)
+    assert Counter(ran.statuses) == {"accepted": 4, "held": 4}
+    [name] = (ran.results_path / "outbox").glob("*.arrow")
+    resolve_list(read_settings(settings), name.stem.partition("-")[2], Verdict.SENT)
+    sandbox.set(faults=[])
+    again = run(messages)
+    assert Counter(again.statuses) == {"duplicate": 8, "accepted": 4}
+    assert arrived(sandbox) == Counter(f"ann{n}@acme.example" for n in range(1, 13))
+    assert again.states == ['{"at": 12}']
+
+
+def test_somebody_who_is_forgotten_while_the_list_is_held_is_no_late_arrival(sandbox: RunningSandbox, run: Run) -> None:
+    lost = {"kind": "reset_after_commit", "endpoint": ADD, "times": 1}
+    sandbox.set(faults=[lost, {"kind": "listing_error", "status": 403}])
+    messages = [*people(4), state({"at": 4})]
+    held = run(messages)
+    assert held.statuses == ["held"] * 4
+    forget_in(held.results_path, Person(emails=("ann2@acme.example",)))
+    sandbox.set(faults=[])
+    again = run(messages)
+    assert (again.error, again.states) == (None, ['{"at": 4}'])
+    assert again.column("reason") == ["already_sent", "forgotten", "already_sent", "already_sent"]
+    settled = read_results(held.results_path, run=held.summary.run_id)
+    assert set(settled.column("status").to_pylist()) == {"accepted"}
+
+
+def test_whoever_was_in_a_list_when_it_was_asked_for_is_no_late_arrival(sandbox: RunningSandbox, run: Run) -> None:
+    """Two of four arrived, and a colleague has put somebody else in by hand; the other two go into another list."""
+    lost = {"kind": "commit_in_part", "endpoint": ADD, "times": 1, "percent": 50}
+    sandbox.set(faults=[lost, {"kind": "listing_error", "status": 403}])
+    messages = [*people(4), state({"at": 4})]
+    assert run(messages).statuses == ["held"] * 4
+    sandbox.set(faults=[])
+    [entry] = sandbox.log()
+    stranger = {"prospects": [{"firstName": "Kim", "lastName": "Lund", "emails": ["kim@acme.example"]}]}
+    url = f"{sandbox.url}/api/v1/entities/leadlists/{entry.id}/add-prospects"
+    assert httpx.post(url, json=stranger, headers={"Authorization": "Bearer any"}).json() == {"addedCount": 1}
+    again = run(messages)
+    assert (again.error, again.states) == (None, ['{"at": 4}'])
+    assert arrived(sandbox) == Counter([*(f"ann{n}@acme.example" for n in range(1, 5)), "kim@acme.example"])
+    assert run(messages).error is None
 
 
 def test_companies_go_by_their_id(sandbox: RunningSandbox, run: Run) -> None:

@@ -24,7 +24,7 @@ def late_text(marker: str, kept: int, service: Service) -> str | None:
 
     Args:
         marker: Of the list.
-        kept: Leads of it that were there when asked.
+        kept: Entries of it that were there when asked.
         service: Where to ask.
     """
     found = service.confirm(marker)

@@ -265,13 +265,15 @@ class _Course:
         """The API counted fewer than were sent: the list says who is in it, if it can say of as many."""
         status = accepted.http_status
         found = self._sighted(current, self._look(current), is_answered=True)
-        if found is None or len(found.accepted) < count:
+        is_resent = current.marker in self.delivery.resent  # so an earlier call may account for some of those in it
+        if found is None or len(found.accepted) < count or (found.missing and is_resent):
             with self.settling():
                 found = self._sighted(current, self._ask_late(current), is_answered=True)
         if found is None or len(found.accepted) < count:
             outcome = Unknown("short_count", status)
             _hold(current, outcome, self.calls, self.files[current.marker], self.delivery)
             return
+        self.unanswered = 0
         missing = self._take_sighted(current, found, status)
         if missing is not None:
             self.delivery.parts.append(Part(missing, NotAdded(status), self.calls))
@@ -286,16 +288,19 @@ class _Course:
                 self.extra_calls_left -= 2
                 self.pending.extendleft(reversed(_halves(current, self.sender)))
             case _:
-                self.delivery.stop = RefusedByApi(_stop_text(refused))
+                is_list_gone = refused.http_status == 404 and bool(self._accepted())
+                self.delivery.stop = RefusedByApi(_stop_text(refused, is_list_gone=is_list_gone))
 
     def _take_unknown(self, current: LeadList, outcome: Unknown) -> None:
         self.unanswered += 1
         with self.settling():
             absent = self._ask(current, outcome)
-        if absent is not None and self.unanswered < MAX_UNANSWERED:
+        if absent is None:
+            self.unanswered = 0
+        elif self.unanswered < MAX_UNANSWERED:
             self.delivery.resent.append(current.marker)
             self.pending.appendleft(absent)
-        elif absent is not None:
+        else:
             _hold(absent, outcome, self.calls, self.files[current.marker], self.delivery)
 
     def _ask(self, current: LeadList, outcome: Unknown) -> LeadList | None:
@@ -446,7 +451,7 @@ def _refusal_text(refused: Refused, what: str) -> str:
     return f"the API refuses {what} (status {refused.http_status}{code})"
 
 
-def _stop_text(refused: Refused) -> str:
+def _stop_text(refused: Refused, *, is_list_gone: bool) -> str:
     rest = "; what was not sent stays unsent and STATE stays before it"
     match refused.kind:
         case RefusalKind.CREDITS:
@@ -455,6 +460,8 @@ def _stop_text(refused: Refused) -> str:
             return _refusal_text(refused, "the lists' owner") + ": set `owner` to a user of the account" + rest
         case RefusalKind.ADDRESS if refused.setting:
             return _refusal_text(refused, "the list, whatever its leads") + f": check `{refused.setting}`" + rest
+        case RefusalKind.ADDRESS if is_list_gone:
+            return _refusal_text(refused, "more leads for a list that it took some for") + ": was it removed?" + rest
         case RefusalKind.ADDRESS:
             return _refusal_text(refused, "calls to this address") + ": check `base_url`" + rest
         case RefusalKind.LEADS | RefusalKind.REQUEST | RefusalKind.TOO_LARGE:

@@ -2,13 +2,14 @@
 
 The list is read back, and its entries are told apart as people are everywhere: by the service's own id, by LinkedIn
 profile, by e-mail unless both carry an id or a profile and these differ. What is left on both sides is paired by name
-where that leaves no choice, since a service may show another e-mail than it was given.
+where that leaves no choice, since a service may show another e-mail than it was given. Where the list names its people
+by ids of another kind than they were sent with, or says nothing else of them, who is missing cannot be told.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,10 +18,12 @@ import pyarrow.compute as pc
 
 from target_amplemarket.leads.email import canonical_emails
 from target_amplemarket.leads.linkedin import canonical_profile_urls
+from target_amplemarket.services.entries import further_emails
 from target_amplemarket.services.protocol import CannotAsk, Confirmation, Found, Service
-from target_amplemarket.storage.arrow import column_array
+from target_amplemarket.storage.arrow import NO_TEXT, column_array
 
 _NAME: Final = ("first_name", "last_name", "title")
+_OF_PEOPLE: Final = ("person_id", "linkedin_url", "email", "first_name", "last_name")
 
 
 def look(marker: str, leads: pa.Table, service: Service) -> Confirmation:
@@ -38,7 +41,15 @@ def look(marker: str, leads: pa.Table, service: Service) -> Confirmation:
     if isinstance(entries, CannotAsk):
         return entries
     placed = place(leads, entries)
-    return replace(found, places=placed.places, twins=placed.twins, repeated_count=placed.repeated_count)
+    if placed.is_doubtful:
+        return CannotAsk("unknown_ids")
+    return replace(
+        found,
+        places=placed.places,
+        twins=placed.twins,
+        repeated_count=placed.repeated_count,
+        entry_count=entries.num_rows,
+    )
 
 
 def entries_of(list_ids: Iterable[str], service: Service) -> pa.Table | CannotAsk:
@@ -54,11 +65,19 @@ def entries_of(list_ids: Iterable[str], service: Service) -> pa.Table | CannotAs
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where leads are among the entries of a list: see `Found`."""
+    """Where leads are among the entries of a list: see `Found`.
+
+    Attributes:
+        places: See there.
+        twins: See there.
+        repeated_count: See there.
+        is_doubtful: Leads without an entry may be behind entries without a lead.
+    """
 
     places: tuple[int | None, ...]
     twins: tuple[int | None, ...]
     repeated_count: int
+    is_doubtful: bool = False
 
 
 def place(leads: pa.Table, entries: pa.Table) -> Placed:
@@ -69,27 +88,21 @@ def place(leads: pa.Table, entries: pa.Table) -> Placed:
         entries: Schema `services.entries.ENTRIES`.
     """
     wanted, present = _of_leads(leads), _of_entries(entries)
-    by_id, by_profile = _positions(one.id for one in present), _positions(one.profile for one in present)
-    by_email = _positions(one.email for one in present)
-    places: list[int | None] = []
-    repeated_count = 0
-    for lead in wanted:
-        of_email = [entry for entry in by_email.get(lead.email, ()) if not lead.differs_from(present[entry])]
-        found = by_id.get(lead.id) or by_profile.get(lead.profile) or of_email
-        places.append(found[0] if found else None)
-        repeated_count += len(found) > 1
+    places, repeated_count = _paired(wanted, present)
     for length in (len(_NAME), len(_NAME) - 1):
         _pair_by_name(wanted, present, places, length)
-    twins = [by_email.get(lead.email, (None,))[0] for lead in wanted]
+    _pair_forgotten(wanted, present, places)
+    by_email = _by_email(present)
+    twins = [next((by_email[email][0] for email in lead.emails if email in by_email), None) for lead in wanted]
     is_missing = [entry is None for entry in places]
     alike = tuple(twin if missing else None for twin, missing in zip(twins, is_missing, strict=True))
-    return Placed(tuple(places), alike, repeated_count)
+    return Placed(tuple(places), alike, repeated_count, _is_doubtful(wanted, present, places))
 
 
 def repeated_entries(entries: pa.Table) -> int:
     """How many entries (schema `services.entries.ENTRIES`) are of somebody who has one before."""
     traits = _of_entries(entries)
-    by_profile, by_email = _positions(one.profile for one in traits), _positions(one.email for one in traits)
+    by_profile, by_email = _positions(one.profile for one in traits), _by_email(traits)
     by_id = _positions(one.id for one in traits)
     repeats = {entry for group in (*by_id.values(), *by_profile.values()) for entry in group[1:]}
     for group in by_email.values():
@@ -160,8 +173,18 @@ class _Traits:
 
     id: str | None
     profile: str | None
-    email: str | None
+    emails: tuple[str, ...]
     name: tuple[str, ...]
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether nothing but an id is known."""
+        return not (self.profile or self.emails or any(self.name[:2]))
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether it is the lead of somebody of whom nothing is kept."""
+        return self.is_bare and self.id is None and not any(self.name)
 
     def differs_from(self, other: _Traits) -> bool:
         """Whether ids or profiles say that these are two."""
@@ -169,22 +192,92 @@ class _Traits:
         return any(one is not None and another is not None and one != another for one, another in pairs)
 
 
+class _Group:
+    """Entries that share something by which leads are known; each lead takes one of its own as far as they go."""
+
+    def __init__(self, entries: Sequence[int]) -> None:
+        self._first = entries[0]
+        self._free = deque(entries)
+
+    def is_left(self, owners: Mapping[int, _Traits]) -> bool:
+        """Whether there is one that no lead has."""
+        while self._free and self._free[0] in owners:
+            self._free.popleft()
+        return bool(self._free)
+
+    def take(self, lead: _Traits, owners: dict[int, _Traits]) -> int:
+        """An entry that no lead has, which is the lead's from now on; else one that it shares with another lead."""
+        entry = self._free[0] if self.is_left(owners) else self._first
+        owners.setdefault(entry, lead)
+        return entry
+
+
+def _paired(wanted: Sequence[_Traits], present: Sequence[_Traits]) -> tuple[list[int | None], int]:
+    """The entry of each lead by id, profile or e-mail, and how many leads have a further one.
+
+    A lead that carries an id or a profile by which nobody is there is not the one who has its e-mail and carries one.
+    """
+    by_id, by_profile = _groups(_positions(one.id for one in present)), _groups(_positions(p.profile for p in present))
+    by_email = _groups(_by_email(present))
+    without_profile = _groups(_by_email(present, only_without_profile=True))
+    owners: dict[int, _Traits] = {}
+    groups = [by_id.get(lead.id) or by_profile.get(lead.profile) for lead in wanted]
+    places = [group.take(lead, owners) if group else None for lead, group in zip(wanted, groups, strict=True)]
+    for row, lead in enumerate(wanted):
+        if groups[row] is None and lead.id is None:
+            mailboxes = by_email if lead.profile is None else without_profile
+            groups[row] = group = next((mailboxes[email] for email in lead.emails if email in mailboxes), None)
+            entry = group.take(lead, owners) if group else None
+            # With one mailbox and two profiles they are two, and the entry is that of the other one.
+            places[row] = None if entry is None or owners[entry].differs_from(lead) else entry
+    return places, sum(group is not None and group.is_left(owners) for group in groups)
+
+
+def _is_doubtful(wanted: Sequence[_Traits], present: Sequence[_Traits], places: Sequence[int | None]) -> bool:
+    missing = [lead for lead, entry in zip(wanted, places, strict=True) if entry is None]
+    taken = set(places)
+    left = [entry for position, entry in enumerate(present) if position not in taken]
+    if not missing or not left:
+        return False
+    ids = {lead.id for lead in wanted if lead.id is not None}
+    is_other_kind = any(lead.id for lead in missing) and ids.isdisjoint(entry.id for entry in present)
+    return is_other_kind or any(entry.is_bare for entry in left if entry.id not in ids)
+
+
 def _of_leads(leads: pa.Table) -> list[_Traits]:
-    ids = pc.coalesce(column_array(leads, "person_id"), column_array(leads, "company_id"))
-    profiles, emails = column_array(leads, "linkedin_url"), column_array(leads, "email")
-    return _traits(ids, profiles, emails, leads)
+    """A company's id is that of the lead where the lead is a company; people have one beside their own."""
+    persons = pc.coalesce(*(column_array(leads, name) for name in _OF_PEOPLE))
+    companies = pc.if_else(pc.is_null(persons), column_array(leads, "company_id"), NO_TEXT)
+    ids = pc.coalesce(column_array(leads, "person_id"), companies)
+    emails = [() if email is None else (email,) for email in column_array(leads, "email").to_pylist()]
+    return _traits(ids, column_array(leads, "linkedin_url"), emails, leads)
 
 
 def _of_entries(entries: pa.Table) -> list[_Traits]:
     ids = pc.coalesce(column_array(entries, "person_id"), column_array(entries, "entry_id"))
     profiles = canonical_profile_urls(column_array(entries, "linkedin_url")).value
-    return _traits(ids, profiles, canonical_emails(column_array(entries, "email")).value, entries)
+    return _traits(ids, profiles, _emails_of(entries), entries)
 
 
-def _traits(ids: pa.Array, profiles: pa.Array, emails: pa.Array, table: pa.Table) -> list[_Traits]:
-    parts = (pc.fill_null(pc.utf8_lower(column_array(table, name)), "").to_pylist() for name in _NAME)
+def _emails_of(entries: pa.Table) -> list[tuple[str, ...]]:
+    """Of each entry the e-mail, and the further ones that it tells."""
+    first, further = column_array(entries, "email").to_pylist(), map(further_emails, entries.column("data").to_pylist())
+    texts = (dict.fromkeys((one, *others)) for one, others in zip(first, further, strict=True))
+    each = [[text for text in found if text is not None] for found in texts]
+    flat = pa.array([text for found in each for text in found], pa.string())
+    canonical = iter(canonical_emails(flat).value.to_pylist())
+    return [tuple(email for _ in found if (email := next(canonical)) is not None) for found in each]
+
+
+def _traits(ids: pa.Array, profiles: pa.Array, emails: Sequence[tuple[str, ...]], table: pa.Table) -> list[_Traits]:
+    parts = (pc.fill_null(_folded(column_array(table, name)), "").to_pylist() for name in _NAME)
     names = zip(*parts, strict=True)
-    return list(map(_Traits, pc.utf8_lower(ids).to_pylist(), profiles.to_pylist(), emails.to_pylist(), names))
+    return list(map(_Traits, pc.utf8_lower(ids).to_pylist(), profiles.to_pylist(), emails, names))
+
+
+def _folded(text: pa.StringArray) -> pa.StringArray:
+    """Compared whatever its case, composition and outer blanks."""
+    return pc.utf8_normalize(pc.utf8_lower(pc.utf8_trim_whitespace(text)), form="NFC")
 
 
 def _pair_by_name(wanted: Sequence[_Traits], present: Sequence[_Traits], places: list[int | None], length: int) -> None:
@@ -197,6 +290,27 @@ def _pair_by_name(wanted: Sequence[_Traits], present: Sequence[_Traits], places:
         found = entries.get(name, ())
         if len(named) == len(found) == 1 and not wanted[missing[named[0]]].differs_from(present[left[found[0]]]):
             places[missing[named[0]]] = left[found[0]]
+
+
+def _pair_forgotten(wanted: Sequence[_Traits], present: Sequence[_Traits], places: list[int | None]) -> None:
+    """Give leads of people who were forgotten since the call what is left: they are not to be taken for missing."""
+    taken = set(places)
+    left = iter([entry for entry in range(len(present)) if entry not in taken])
+    for row, lead in enumerate(wanted):
+        if lead.is_forgotten:
+            places[row] = next(left, None)
+
+
+def _groups(positions: Mapping[Hashable, list[int]]) -> dict[Hashable, _Group]:
+    return {value: _Group(entries) for value, entries in positions.items()}
+
+
+def _by_email(present: Sequence[_Traits], *, only_without_profile: bool = False) -> dict[Hashable, list[int]]:
+    positions: defaultdict[Hashable, list[int]] = defaultdict(list)
+    for position, one in enumerate(present):
+        for email in () if only_without_profile and one.profile is not None else one.emails:
+            positions[email].append(position)
+    return dict(positions)
 
 
 def _positions(values: Iterable[Hashable]) -> dict[Hashable, list[int]]:

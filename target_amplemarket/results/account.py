@@ -36,19 +36,39 @@ def check_account(folder: Folder, service: str, account: Account) -> None:
         SettingsError: The folder belongs to another account.
         StorageError: What is remembered cannot be read or written.
     """
+    check_service(folder, service)
     if not account.account_id:
         return
-    now = _Remembered(service, account.account_id)
-    content = folder.read(_NAME)
-    if content is None:
+    now, remembered = _Remembered(service, account.account_id), _remembered(folder)
+    if remembered is None:
         folder.write(_NAME, msgspec.json.encode(now) + b"\n")
-        return
-    try:
-        remembered = msgspec.json.decode(content, type=_Remembered)
-    except msgspec.MsgspecError:
-        raise StorageError(f"{folder.path / _NAME} is damaged; restore the file") from None
-    if remembered != now:
+    elif remembered != now:
         raise SettingsError(
             f"the results folder {folder.path} belongs to another account: who was sent there says nothing of this "
             "one; set `results_path` to a folder of its own"
         )
+
+
+def check_service(folder: Folder, service: str) -> None:
+    """Check, without a call, that the folder is not that of another API.
+
+    Raises:
+        SettingsError: It is.
+        StorageError: What is remembered cannot be read.
+    """
+    remembered = _remembered(folder)
+    if remembered is not None and remembered.service != service:
+        raise SettingsError(
+            f"the results folder {folder.path} belongs to `service: {remembered.service}`: who was sent there says "
+            f"nothing of `{service}`; set `results_path` to a folder of its own"
+        )
+
+
+def _remembered(folder: Folder) -> _Remembered | None:
+    content = folder.read(_NAME)
+    if content is None:
+        return None
+    try:
+        return msgspec.json.decode(content, type=_Remembered)
+    except msgspec.MsgspecError:
+        raise StorageError(f"{folder.path / _NAME} is damaged; restore the file") from None

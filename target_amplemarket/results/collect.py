@@ -235,8 +235,8 @@ class _Collector:
         self._leave_if_stopped()
         if failure.http_status in {401, 403}:
             raise RefusedByApi(
-                f"the API does not accept the key for reading lists (HTTP {failure.http_status}): set api_key to a key "
-                "of the account; what was collected stays"
+                f"the API does not accept the key for reading lists (HTTP {failure.http_status}): check `api_key`, or "
+                "what gives it, and its rights; what was collected stays"
             )
         if failure.http_status == 404 and self.clock.now() - lead_list.recorded_at >= GONE_AFTER:
             self._write(lead_list, ListState(GONE, None), ENTRIES.empty_table())

@@ -23,6 +23,7 @@ from target_amplemarket.leads.email import canonical_emails
 from target_amplemarket.leads.fingerprints import Identity, fingerprint_column
 from target_amplemarket.leads.linkedin import canonical_profile_urls
 from target_amplemarket.leads.prints import joined_text, name_company_text
+from target_amplemarket.services.entries import further_emails
 from target_amplemarket.storage.arrow import column_array
 
 
@@ -75,14 +76,22 @@ def prints_of(entries: pa.Table, fingerprint_key: bytes) -> Prints:
     profile = pc.coalesce(*(canonical_profile_urls(columns[name]).value for name in ("linkedin_url", "linkedin")))
     title, names = titles(columns["title"]), (columns["first_name"], columns["last_name"])
     companies = (website_domains(columns["company_domain"]), company_names(columns["company_name"]))
+    emails = (columns["email"], *_further(columns["data"]))
     texts = [
         (MatchedBy.SERVICE_ID, pc.coalesce(columns["person_id"], columns["entry_id"])),
         (MatchedBy.LINKEDIN, profile),
-        (MatchedBy.EMAIL, canonical_emails(columns["email"]).value),
+        *((MatchedBy.EMAIL, canonical_emails(each).value) for each in emails),
         *((MatchedBy.NAME_COMPANY, name_company_text(*names, company)) for company in companies),
         *((MatchedBy.TITLE_COMPANY, joined_text(title, company)) for company in companies),
     ]
     return [(by, fingerprint_column(text, fingerprint_key, IDENTITIES[by]).to_pylist()) for by, text in texts]
+
+
+def _further(data: pa.StringArray) -> list[pa.StringArray]:
+    """E-mails of entries that have several: the first of each, the second of each, and so on."""
+    each = [further_emails(text) for text in data.to_pylist()]
+    most = max(map(len, each), default=0)
+    return [pa.array([found[n] if n < len(found) else None for found in each], pa.string()) for n in range(most)]
 
 
 def match_entries(entries: pa.Table, prints: Prints, rows: pa.Table) -> list[Match]:

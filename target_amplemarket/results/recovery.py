@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -51,6 +51,7 @@ class Recovered:
         list_id: Where it was found.
         alarm: For people, where the list, or somebody in it, is there more than once.
         present_count: Leads that the list holds; None where it came whole or not at all.
+        entry_count: Entries that it was seen to hold, whosever they are.
     """
 
     entry: OutboxEntry
@@ -58,6 +59,7 @@ class Recovered:
     list_id: str | None = None
     alarm: str | None = None
     present_count: int | None = None
+    entry_count: int = 0
 
     @property
     def is_freed(self) -> bool:
@@ -139,14 +141,18 @@ class Recovery:
             return Recovered(entry, Verdict.SENT, list_id, alarm)
         is_there = [place is not None for place in found.places]
         if not any(is_there):
-            return self._free(entry)
+            return replace(self._free(entry), entry_count=found.entry_count)
         present = self._open_leads(entry, entry.leads.filter(pa.array(is_there)))
         self._record(entry, Part(_lead_list(entry, present), accepted, 1))
         alarm = repeated_text(marker, found.repeated_count) if found.repeated_count else None
-        return Recovered(entry, Verdict.SENT, list_id, alarm, sum(is_there))
+        return Recovered(entry, Verdict.SENT, list_id, alarm, sum(is_there), found.entry_count)
 
     def _count_as_sent(self, entry: OutboxEntry, outcome: Unknown) -> Recovered:
-        leads = self._open_leads(entry, entry.leads)
+        """Where rows say which leads are held, the others without a row are of calls that were never made."""
+        leads, rows = self._open_leads(entry, entry.leads), self._rows(entry)
+        held = rows.filter(self._is_held(entry, rows))
+        if held.num_rows:
+            leads = leads.filter(_is_among(leads, held))
         self._record(entry, Part(_lead_list(entry, leads), outcome, 1, is_assumed_sent=True))
         return Recovered(entry, Verdict.SENT)
 

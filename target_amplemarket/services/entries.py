@@ -37,6 +37,10 @@ ENTRIES: Final = pa.schema(
 """An entry as a row; `phone_numbers` and `data` are JSON texts."""
 
 
+FURTHER_EMAILS: Final = "emails"
+"""Member of `data` that names all e-mails of somebody who has several; the column `email` has room for the first."""
+
+
 class EntryRow(msgspec.Struct):
     """An entry as it stands in an answer. Any: what the API says."""
 
@@ -69,6 +73,13 @@ def entry_table(rows: Sequence[EntryRow]) -> pa.Table:
         for name in ENTRIES.names
     ]
     return pa.Table.from_arrays(columns, schema=ENTRIES)
+
+
+def further_emails(data: str | None) -> list[str]:
+    """All e-mails of somebody who has several, as the column `data` tells them."""
+    document = msgspec.json.decode(data) if data is not None and FURTHER_EMAILS in data else None
+    emails = member(document, FURTHER_EMAILS)
+    return [email for email in emails if isinstance(email, str)] if isinstance(emails, list) else []
 
 
 def _text(value: object) -> str | None:

@@ -13,7 +13,7 @@ import msgspec
 import pyarrow as pa
 
 from target_amplemarket.services.documents import member
-from target_amplemarket.services.entries import EntryRow
+from target_amplemarket.services.entries import FURTHER_EMAILS, EntryRow
 
 _COLUMNS = (
     "linkedin_url", "email", "title", "first_name", "last_name", "person_id", "company_id", "phones", "city", "country",
@@ -109,22 +109,30 @@ class Company(msgspec.Struct, rename="camel"):
 
 
 class WholeList(msgspec.Struct):
-    """A list with all that is in it (entities/leadlists-get)."""
+    """A list with all that is in it (entities/leadlists-get). Any: ids, as far as they are told."""
 
     id: str
     kind: Any = msgspec.field(name="type", default=None)
     persons: list[Person] | None = None
     companies: list[Company] | None = None
+    person_ids: Any = msgspec.field(name="personIds", default=None)
+    company_ids: Any = msgspec.field(name="companyIds", default=None)
 
     def __post_init__(self) -> None:
-        if self.persons is None and self.companies is None:  # taken for empty, it would be filled again
-            raise ValueError
+        if (self.companies if self._is_of_companies else self.persons) is None:
+            raise ValueError  # taken for empty, it would be filled again
+
+    @property
+    def _is_of_companies(self) -> bool:
+        return self.kind == "company" or (self.kind != "person" and self.persons is None)
 
     def rows(self) -> list[EntryRow]:
-        """People, or companies where the list is one of companies."""
-        if self.companies is not None and (self.persons is None or self.kind == "company"):
-            return [_entry_of_company(company) for company in self.companies]
-        return [_entry_of_person(person) for person in self.persons or ()]
+        """People, or companies where the list is one of companies; who is not shown is known by id alone."""
+        if self._is_of_companies:
+            rows = [_entry_of_company(company) for company in self.companies or ()]
+            return [*rows, *(EntryRow(id=one) for one in _not_shown(self.company_ids, rows))]
+        rows = [_entry_of_person(person) for person in self.persons or ()]
+        return [*rows, *(EntryRow(id=one, person_id=one) for one in _not_shown(self.person_ids, rows))]
 
 
 class Hits(msgspec.Struct, rename="camel"):
@@ -184,7 +192,16 @@ def _entry_of_person(person: Person) -> EntryRow:
         company_domain=member(person.company, "domain"),
         industry=person.industry,
         phone_numbers=person.phones,
+        data={FURTHER_EMAILS: emails} if len(emails) > 1 else None,
     )
+
+
+def _not_shown(ids: Any, rows: Sequence[EntryRow]) -> list[str]:  # Any: what the API says
+    """Ids beyond the people or companies that are shown; where there are as many, they are only written otherwise."""
+    if not isinstance(ids, list) or len(ids) <= len(rows):
+        return []
+    shown = {str(row.id).lower() for row in rows}
+    return [one for one in ids if isinstance(one, str) and one.lower() not in shown]
 
 
 def _entry_of_company(company: Company) -> EntryRow:

@@ -103,6 +103,7 @@ class Found:
         places: Where the list was read back: for each lead the position of its entry, or None.
         twins: Likewise for each lead without an entry: that of somebody else with the same e-mail, or None.
         repeated_count: Leads that have more than one entry.
+        entry_count: Where the list was read back: all its entries, whosever they are.
     """
 
     list_ids: tuple[str, ...]
@@ -110,6 +111,7 @@ class Found:
     places: tuple[int | None, ...] | None = None
     twins: tuple[int | None, ...] | None = None
     repeated_count: int = 0
+    entry_count: int = 0
 
     @property
     def is_whole(self) -> bool:

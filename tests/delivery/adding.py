@@ -57,6 +57,7 @@ class AddingService:
     confirmations: list[Confirmation] = field(default_factory=list)
     is_listed: bool = True
     hidden: int = 0  # entries that are not shown, from the front
+    hidden_from: int | None = None  # likewise the newest ones
     requests: Counter[str] = field(default_factory=Counter)
 
     def encode(self, request: ListRequest, leads: pa.Table) -> bytes:
@@ -93,7 +94,8 @@ class AddingService:
             yield CannotAsk("server_fault", 503)
             return
         yield EntryPage(
-            ListState("completed", None), entries_of_people(self.lists[list_id.removeprefix("id of ")][self.hidden :])
+            ListState("completed", None),
+            entries_of_people(self.lists[list_id.removeprefix("id of ")][self.hidden : self.hidden_from]),
         )
 
 

@@ -130,6 +130,44 @@ def test_each_call_of_a_list_has_three_tries_of_its_own(world: AddingWorld) -> N
     assert held_in(world) == list(range(1, 7))
 
 
+def test_calls_that_the_list_answers_for_do_not_count_against_the_next(world: AddingWorld) -> None:
+    """Three answers are lost and found again; a fourth call has three tries all the same."""
+    world.service.strikes = [*[lost_after(3)] * 3, lost_after(0), lost_after(0)]
+    delivery = deliver(make_list(12), world.sender)
+    assert ends(delivery) == dict.fromkeys(range(1, 13), Accepted)
+    assert held_in(world) == list(range(1, 13))
+
+
+def test_a_short_answer_ends_the_tries_of_a_call_too(world: AddingWorld) -> None:
+    def late(service: AddingService, call: Added) -> Outcome | None:
+        service.add(call, most=1)  # the call before, which was absent twice
+        return None
+
+    world.service.strikes = [lost_after(0), lost_after(0), late, lost_after(0)]
+    delivery = deliver(make_list(6), world.sender)
+    assert ends(delivery) == dict.fromkeys(range(1, 7), Accepted)
+    assert delivery.stop is None
+
+
+def test_after_a_lost_call_a_short_count_is_not_settled_by_a_list_that_lags(world: AddingWorld) -> None:
+    """Two of the first call came late; the list shows these two, and not yet the one whom the second call added."""
+
+    def late(service: AddingService, call: Added) -> Outcome | None:
+        service.add(call, most=2)
+        service.add(call)
+        service.hidden_from = 2
+        return Accepted(f"id of {call.name}", None, 200, added_count=1)
+
+    def show(duration_s: float) -> None:
+        world.service.hidden_from = None
+
+    world.service.strikes = [lost_after(0), late]
+    world.clock.on_sleep = show
+    delivery = deliver(make_list(3), world.sender)
+    assert ends(delivery) == dict.fromkeys((1, 2, 3), Accepted)
+    assert held_in(world) == [1, 2, 3]
+
+
 def test_a_count_that_falls_short_is_settled_by_the_list(world: AddingWorld) -> None:
     """One lead is one whom the API takes for another, one is passed over."""
     leads = make_list(3).leads
@@ -227,6 +265,15 @@ def test_a_stop_between_two_calls_leaves_the_rest_unsent_and_nothing_unknown(wor
     delivery = deliver(make_list(8), world.sender)
     assert ends(delivery) == dict.fromkeys((1, 2, 3), Accepted)
     assert not delivery.is_settled
+    assert delivery.outbox_files == intents(world)
+
+
+def test_a_list_that_is_removed_between_two_calls_stops_the_run_and_says_so(world: AddingWorld) -> None:
+    gone = Refused(RefusalKind.ADDRESS, 404, "NOT_FOUND")
+    world.service.strikes = [nothing, lambda service, call: gone]
+    delivery = deliver(make_list(6), world.sender)
+    assert ends(delivery) == dict.fromkeys((1, 2, 3), Accepted)
+    assert "was it removed?" in str(delivery.stop)
     assert delivery.outbox_files == intents(world)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pyarrow as pa
@@ -7,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_amplemarket.delivery.read_back import place, repeated_entries, sighted
+from target_amplemarket.delivery.read_back import look, place, repeated_entries, sighted
 from target_amplemarket.leads.tables import LEADS
 from target_amplemarket.services.entries import ENTRIES
-from target_amplemarket.services.protocol import Found
+from target_amplemarket.services.protocol import CannotAsk, EntryPage, Found, ListState
 
 SAM = {"linkedin_url": "https://www.linkedin.com/in/sam-okafor", "email": "sam@buyer.example"}
 KIM = {"linkedin_url": "https://www.linkedin.com/in/kim-lund", "email": "kim@buyer.example"}
@@ -39,6 +40,13 @@ def entries_of(*people: dict[str, Any]) -> pa.Table:
         (SAM, {"email": "sam@buyer.example"}),
         (SAM | NAMED, {"email": "other@buyer.example"} | NAMED),
         (NAMED, {"first_name": "SAM", "last_name": "okafor", "title": "Head of buying"}),
+        ({"first_name": "Zoé", "last_name": "Okafor"}, {"first_name": " Zoe\u0301", "last_name": "Okafor "}),
+        ({"email": "sam@buyer.example", "company_id": "5e1d"} | NAMED, {"email": "sam@buyer.example"}),
+        ({"company_id": "5e1d"} | NAMED, NAMED),
+        (
+            {"email": "sam@buyer.example"},
+            {"email": "s.okafor@buyer.example", "data": '{"emails":["s.okafor@buyer.example",7,"Sam@buyer.example"]}'},
+        ),
     ],
 )
 def test_somebody_is_found_by_what_both_sides_have(lead: dict[str, Any], entry: dict[str, Any]) -> None:
@@ -76,6 +84,87 @@ def test_who_is_there_twice_is_counted() -> None:
     assert repeated_entries(entries_of({"email": "info@buyer.example"}, {"email": "info@buyer.example"})) == 1
     shared = [one | {"email": "info@buyer.example"} for one in (SAM, KIM)]
     assert repeated_entries(entries_of(*shared)) == 0
+
+
+def test_somebody_who_was_forgotten_since_is_whoever_is_left() -> None:
+    assert place(leads_of(SAM, {}, KIM), entries_of(KIM, SAM, {"email": "ann@buyer.example"})).places == (1, 2, 0)
+    assert place(leads_of(SAM, {}), entries_of(SAM)).places == (0, None)
+    service: Any = Shown({"person_id": "2b6f"}, {"person_id": "5e1d"})
+    assert look("A" * 12, leads_of({}, {"person_id": "5e1d"}), service).places == (0, 1)  # type: ignore[union-attr]
+
+
+def test_people_of_one_mailbox_have_entries_of_their_own() -> None:
+    """The service shows no profiles, so each entry may be anybody's of the mailbox; but two are two."""
+    shared = [one | {"email": "info@buyer.example"} for one in (SAM, KIM)]
+    placed = place(leads_of(*shared), entries_of(*[{"email": "info@buyer.example"}] * 2))
+    assert (placed.places, placed.repeated_count) == ((0, 1), 0)
+    one_there = place(leads_of(*shared), entries_of({"email": "info@buyer.example"}))
+    assert (one_there.places, one_there.twins) == ((0, None), (None, 0))
+    versions = [{"email": "sam@buyer.example", "title": title} for title in ("Buyer", "Seller")]
+    assert place(leads_of(*versions), entries_of(*versions)).repeated_count == 0
+    assert place(leads_of(*versions), entries_of(*versions, versions[0])).repeated_count == 2
+    assert place(leads_of(*versions), entries_of(versions[0])).places == (0, 0)
+
+
+@pytest.mark.parametrize("shown", [10_000, 5_000])
+def test_a_mailbox_that_ten_thousand_share_takes_no_longer_than_any_other(shown: int) -> None:
+    people = [SAM | {"linkedin_url": f"https://www.linkedin.com/in/p-{n}"} for n in range(10_000)]
+    leads, entries = leads_of(*people), entries_of(*people[:shown])
+    start_s = time.perf_counter()
+    assert place(leads, entries).places == (*range(shown), *[None] * (10_000 - shown))
+    assert time.perf_counter() - start_s < 5  # a tenth of a second each way; 20 to 40 where everybody meets everybody
+
+
+class Shown:
+    """A service whose one list shows these entries."""
+
+    adds_to_lists = True
+
+    def __init__(self, *people: dict[str, Any]) -> None:
+        self.page = EntryPage(ListState("completed", None), entries_of(*people))
+
+    def confirm(self, marker: str) -> Found:
+        return Found((f"list of {marker}",), (None,))
+
+    def entries(self, list_id: str) -> list[EntryPage]:
+        return [self.page]
+
+
+@pytest.mark.parametrize(
+    ("leads", "entries"),
+    [
+        ([{"person_id": "2b6f"}, {"person_id": "5e1d"}], [{"person_id": "lead_1"}, {"person_id": "lead_2"}]),
+        ([{"person_id": "2b6f"} | NAMED], [{"person_id": "lead_1"} | NAMED]),
+        ([SAM | NAMED, KIM], [KIM, {"person_id": "7d0c"}]),
+        ([{"company_id": "5e1d"}], [{"entry_id": "c-1", "person_id": None, "company_name": "Northwind"}]),
+    ],
+)
+def test_where_ids_of_another_kind_or_nothing_else_is_shown_nobody_can_say_who_is_missing(
+    leads: list[dict[str, Any]], entries: list[dict[str, Any]]
+) -> None:
+    service: Any = Shown(*entries)
+    assert look("A" * 12, leads_of(*leads), service) == CannotAsk("unknown_ids")
+
+
+@pytest.mark.parametrize(
+    ("leads", "entries", "places"),
+    [
+        (
+            [{"person_id": "2b6f"}, {"person_id": "5e1d"}],
+            [{"person_id": "5e1d"}, {"person_id": "7d0c"} | NAMED],
+            (None, 0),
+        ),
+        ([{"person_id": "2b6f"}], [], (None,)),
+        ([SAM | NAMED, KIM], [KIM, {"person_id": "7d0c", "first_name": "Ann", "last_name": "Lund"}], (None, 0)),
+    ],
+)
+def test_where_the_list_can_be_told_apart_who_is_missing_is_missing(
+    leads: list[dict[str, Any]], entries: list[dict[str, Any]], places: tuple[int | None, ...]
+) -> None:
+    service: Any = Shown(*entries)
+    found = look("A" * 12, leads_of(*leads), service)
+    assert isinstance(found, Found)
+    assert found.places == places
 
 
 @given(st.permutations(range(12)), st.sets(st.integers(0, 11)))

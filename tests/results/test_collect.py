@@ -28,6 +28,7 @@ from target_amplemarket.errors import (
 from target_amplemarket.results import collect as module
 from target_amplemarket.results.collect import Collected, collect, read_collected
 from target_amplemarket.results.enriched import ENRICHED, ENRICHED_DESCRIPTIONS, enriched_files, read_enriched
+from target_amplemarket.results.forget import Person, forget_in
 from target_amplemarket.results.forgotten import TOMBSTONES, write_tombstones
 from target_amplemarket.results.reader import read_results
 from target_amplemarket.sandbox import RunningSandbox
@@ -491,6 +492,34 @@ def test_a_full_list_is_read_in_bounded_memory(
     assert (rows.num_rows, facts.missing) == (10_000, 0)
     numbers = rows.column("record_no").to_pylist()
     assert sorted(numbers) == list(range(1, 10_001))
+
+
+class Several(Pages):
+    """Everybody has another e-mail first, as a service of records about people may show them."""
+
+    def entries(self, list_id: str) -> Iterator[EntryPage | CannotAsk]:
+        for page in super().entries(list_id):
+            assert isinstance(page, EntryPage)
+            rows = page.entries.to_pylist()
+            for row in rows:
+                first = f"first-{row['email']}"
+                row |= {"email": first, "data": json.dumps({"emails": [first, row["email"]]})}
+            yield EntryPage(page.state, pa.Table.from_pylist(rows, schema=ENTRIES))
+
+
+def test_somebody_with_several_emails_is_known_by_each_of_them(
+    send: Callable[..., Ran], call: Callable[..., Collected], settings: dict[str, Any]
+) -> None:
+    send(contacts(2))
+    service = Several([[ONE, TWO]], [[ONE, TWO]])
+    [file] = call(service=service).written
+    rows, facts = read_enriched(file)
+    assert rows.column("record_no").to_pylist() == [1, 2]
+    assert (rows.column("matched_by").to_pylist(), facts.missing) == (["email", "email"], 0)
+    forget_in(Path(settings["results_path"]), Person(emails=(ONE,)))
+    [file] = call(service=service).written
+    assert read_enriched(file)[0].column("record_no").to_pylist() == [2]
+    assert b"person1@" not in file.read_bytes()
 
 
 def test_people_who_were_forgotten_are_left_out(

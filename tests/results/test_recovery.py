@@ -534,8 +534,19 @@ def test_a_lead_that_was_refused_stays_so_whatever_becomes_of_the_others(left: L
     assert left.column("status") == {1: "rejected", 2: "accepted", 3: "accepted"}
 
 
+@pytest.mark.step("R4")
+def test_leads_of_calls_that_were_never_made_are_not_counted_as_sent(left: Left) -> None:
+    """The second of three calls is held: who was to go in the third has no row, and comes again."""
+    left.intent([1, 2, 3, 4, 5])
+    left.rows(accepted([1]), held([2, 3]))
+    left.resolve(A, Verdict.SENT)
+    assert left.column("status") == {1: "accepted", 2: "accepted", 3: "accepted"}
+    assert left.markers == []
+
+
 def test_somebody_who_is_in_a_list_twice_is_an_alarm(left: Left) -> None:
     left.intent([1, 2])
     recovered = recover_filled(left, [1, 2, 2])
+    assert recovered.entry_count == 3
     assert recovered.alarm is not None
     assert "more than once" in recovered.alarm

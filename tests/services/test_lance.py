@@ -837,6 +837,7 @@ def test_people_of_a_list_are_its_entries(service: Make) -> None:
         "entry_id": uuid(1), "person_id": uuid(1), "first_name": "Sam", "last_name": "Okafor", "title": "Manager",
         "linkedin_url": url(1), "email": "sam@northwind.example", "phone_numbers": '["+44"]', "industry": "machinery",
         "company_name": "Northwind", "company_domain": "northwind.example",
+        "data": '{"emails":["sam@northwind.example","b@c.example"]}',
     }  # fmt: skip
     assert second == dict.fromkeys(ENTRIES.names) | {"entry_id": "lead_2", "person_id": "lead_2"}
 
@@ -849,9 +850,26 @@ def test_companies_of_a_list_are_its_entries(more: Any, service: Make) -> None:
     assert row == dict.fromkeys(ENTRIES.names) | named
 
 
+def test_who_is_in_a_list_and_not_shown_is_an_entry_known_by_id_alone(service: Make) -> None:
+    """Sibling pages leave people out whose company has no name; taken for absent, they would be added again."""
+    shown = {"id": uuid(1), "firstName": "Sam"}
+    whole = list_object(persons=[shown], personIds=[uuid(1).upper(), uuid(2)])
+    rows = entry_rows(service(Script().on(f"GET {LISTS}/{LIST_ID}", whole)))
+    assert [(row["entry_id"], row["person_id"], row["first_name"]) for row in rows] == [
+        (uuid(1), uuid(1), "Sam"), (uuid(2), uuid(2), None)
+    ]  # fmt: skip
+    other_kind = list_object(persons=[shown], personIds=["lead_7"])
+    assert len(entry_rows(service(Script().on(f"GET {LISTS}/{LIST_ID}", other_kind)))) == 1
+    companies = list_object(type="company", companies=[], companyIds=[uuid(3)])
+    [row] = entry_rows(service(Script().on(f"GET {LISTS}/{LIST_ID}", companies)))
+    assert (row["entry_id"], row["person_id"]) == (uuid(3), None)
+
+
 @pytest.mark.parametrize(
     "whole",
     [
+        list_object(companies=[]), list_object(type="company", persons=[]),
+        list_object(personIds=[uuid(1), "a b"], persons=[]),
         list_object(), list_object(persons=None), list_object(persons=[{}]), list_object(persons=[{"id": 7}]),
         list_object(persons=[{"id": "a b"}]), list_object(persons={}), list_object(id="other", persons=[]), [], 7,
     ],

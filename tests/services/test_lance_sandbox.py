@@ -174,7 +174,8 @@ def test_a_call_that_is_too_large_is_split(
 def test_settings_that_lance_refuses_stop_before_a_lead_is_blamed(sandbox: RunningSandbox, service: Make) -> None:
     one = service(lance_icp_id="no-uuid")
     for body in (body_of(one, person(1)), body_of(one, {"person_id": uuid(1)}, list_type="person_ids")):
-        assert one.send(body) == Refused(RefusalKind.ADDRESS, 400, "BAD_REQUEST", "/icpId")
+        refused = Refused(RefusalKind.ADDRESS, 400, "BAD_REQUEST", "/icpId", setting="lance_icp_id")
+        assert one.send(body) == refused
     assert sandbox.log() == []
 
 
