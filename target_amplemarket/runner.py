@@ -142,7 +142,7 @@ def resolve_list(settings: Settings, marker: str, verdict: Verdict, *, clock: Cl
         if not entries:
             raise SettingsError(f"no list with the marker {marker} is held; `status` shows those that are")
         recovery = Recovery(run.folder, outbox, settings.results_record, run.clock)
-        return recovery.resolve(entries[0], verdict)
+        return recovery.resolve(entries[0], verdict, run.service)
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from target_amplemarket.clock import Clock
 from target_amplemarket.delivery.limiter import Limiter
 from target_amplemarket.delivery.outbox import Outbox
-from target_amplemarket.delivery.read_back import Sighted, look, sighted
+from target_amplemarket.delivery.read_back import Sighted, look, look_into, sighted
 from target_amplemarket.delivery.reconcile import reconcile
 from target_amplemarket.errors import ApiUnreachable, ListsHeld, RefusedByApi, StorageError, TargetError
 from target_amplemarket.lists.lead_list import LeadList
@@ -88,6 +88,7 @@ class Part:
         attempt: Which call of this list brought the outcome, from 1.
         is_assumed_sent: The outcome is unknown, and the settings say to count it as sent.
         is_unseen: The API said that it took the leads, and the list, read back, does not show them.
+        positions: Of the leads in the request, where others of it came to another end.
     """
 
     lead_list: LeadList
@@ -95,6 +96,7 @@ class Part:
     attempt: int
     is_assumed_sent: bool = False
     is_unseen: bool = False
+    positions: tuple[int, ...] | None = None
 
     @property
     def is_held(self) -> bool:
@@ -221,7 +223,7 @@ class _Course:
         accepted, marker = self._accepted(), self.delivery.lead_list.marker
         if not accepted:
             return
-        found = look(marker, pa.concat_tables(accepted), self.sender.service)
+        found = self._look_at(marker, pa.concat_tables(accepted))
         if not isinstance(found, Found) or found.places is None:
             LOGGER.warning("list [%s] could not be read back; what the API answered is recorded", marker)
             return
@@ -340,6 +342,13 @@ class _Course:
         """Ask for the list, and for the current leads behind those that are in it by now."""
         return look(current.marker, pa.concat_tables([*self._accepted(), current.leads]), self.sender.service)
 
+    def _look_at(self, marker: str, leads: pa.Table) -> Confirmation:
+        """The same of leads that were all answered; the listing of all lists is spared where there can be no second."""
+        ids = {part.outcome.list_id for part in self.delivery.parts if isinstance(part.outcome, Accepted)}
+        if marker in self.delivery.resent or len(ids) != 1:
+            return look(marker, leads, self.sender.service)
+        return look_into(Found(tuple(ids), (None,)), leads, self.sender.service)
+
     def _accepted(self) -> list[pa.Table]:
         return [part.lead_list.leads for part in self.delivery.parts if isinstance(part.outcome, Accepted)]
 
@@ -369,7 +378,7 @@ class _Course:
         already_there = AlreadyThere(seen.winner_record_nos, http_status)
         for rows, outcome in ((seen.accepted, accepted), (seen.already_there, already_there)):
             if rows:
-                self.delivery.parts.append(Part(_chosen(current, rows), outcome, self.calls))
+                self.delivery.parts.append(Part(_chosen(current, rows), outcome, self.calls, positions=rows))
         return _chosen(current, seen.missing) if seen.missing else None
 
     def _alarm(self, marker: str, found: Found) -> None:
@@ -388,10 +397,19 @@ def _parted_by_sight(part: Part, is_seen: Sequence[bool]) -> list[Part]:
     """The part as it is, or in two: who is shown, and who is not."""
     if all(is_seen):
         return [part]
-    seen = [row for row, is_it in enumerate(is_seen) if is_it]
-    unseen = [row for row, is_it in enumerate(is_seen) if not is_it]
-    parts = [replace(part, lead_list=_chosen(part.lead_list, seen))] if seen else []
-    return [*parts, replace(part, lead_list=_chosen(part.lead_list, unseen), is_unseen=True)]
+    rows = range(len(is_seen))
+    chosen = [[row for row in rows if is_seen[row] is shown] for shown in (True, False)]
+    positions = part.positions or tuple(rows)
+    return [
+        replace(
+            part,
+            lead_list=_chosen(part.lead_list, some),
+            is_unseen=is_unseen,
+            positions=tuple(positions[row] for row in some),
+        )
+        for some, is_unseen in zip(chosen, (False, True), strict=True)
+        if some
+    ]
 
 
 def _hold(current: LeadList, outcome: Unknown, calls: int, file_name: str, delivery: Delivery) -> None:

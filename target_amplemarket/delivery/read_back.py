@@ -35,8 +35,11 @@ def look(marker: str, leads: pa.Table, service: Service) -> Confirmation:
         service: Where to ask.
     """
     found = service.confirm(marker)
-    if not isinstance(found, Found) or not service.adds_to_lists:
-        return found
+    return look_into(found, leads, service) if isinstance(found, Found) and service.adds_to_lists else found
+
+
+def look_into(found: Found, leads: pa.Table, service: Service) -> Confirmation:
+    """Which of some leads lists hold that are known to be there; see `look`."""
     entries = entries_of(found.list_ids, service)
     if isinstance(entries, CannotAsk):
         return entries

@@ -101,14 +101,21 @@ class Recovery:
             on_unknown = "hold"  # a stop is no answer: the next run asks
         return [self._settle(entry, answers[entry.intent.marker], on_unknown) for entry in entries]
 
-    def resolve(self, entry: OutboxEntry, verdict: Verdict) -> Recovered:
+    def resolve(self, entry: OutboxEntry, verdict: Verdict, service: Service | None = None) -> Recovered:
         """Settle a list as a person says who has looked for it in the account: `sent` or `absent`.
+
+        Where calls add to lists, one that is there may lack leads, which nobody sees by looking for its name: if it can
+        be read back, it says itself whom it holds.
 
         Raises:
             StorageError: The results cannot be written; the list stays held.
         """
         if verdict is Verdict.ABSENT:
             return self._free(entry)
+        if service is not None and service.adds_to_lists:
+            found = look(entry.intent.marker, entry.leads, service)
+            if isinstance(found, Found) and found.places is not None:
+                return self._take_found(entry, found)
         return self._count_as_sent(entry, Unknown("resolved"))
 
     def _forget_recorded(self, entry: OutboxEntry) -> bool:

@@ -79,7 +79,8 @@ class RowMaker:
             case Accepted(list_id=list_id):
                 status = Status.ACCEPTED
                 columns |= {name: column_array(leads, name) for name in ("reason", "field", "detail", *_FINGERPRINTS)}
-                columns |= {"list_id": _repeat(list_id, count), "list_position": pa.array(range(count), pa.int32())}
+                positions = range(count) if part.positions is None else part.positions
+                columns |= {"list_id": _repeat(list_id, count), "list_position": pa.array(positions, pa.int32())}
                 if part.is_unseen:
                     columns |= {name: _repeat(text, count) for name, text in _UNSEEN.items()}
             case AlreadyThere(winner_record_nos=winners):

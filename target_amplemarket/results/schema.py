@@ -56,7 +56,7 @@ DESCRIPTIONS: Final = {
     "list_type": "Kind of list: `linkedin`, `email`, `titles_and_company`; or `people`, `person_ids`, `company_ids`.",
     "list_name": "Name of the list, with its marker.",
     "list_id": "The API's id of the list.",
-    "list_position": "Index of the lead in the request that was accepted, from 0.",
+    "list_position": "Index of the lead in the request that took it, from 0; where several fill a list, in its own.",
     "winner_record_no": "For `duplicate_in_run`: the record that came first.",
     "attempt": "Which call of the list decided, from 1; 0 where nothing was sent.",
     "linkedin_fingerprint": "Keyed BLAKE2b-128 of the LinkedIn profile; on `accepted` and `held` rows.",

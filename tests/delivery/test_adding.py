@@ -11,6 +11,7 @@ from target_amplemarket.services.protocol import (
     Absent,
     Accepted,
     CannotAsk,
+    Confirmation,
     LeadRefusal,
     NotSent,
     Outcome,
@@ -292,3 +293,28 @@ def test_a_list_that_cannot_be_read_at_the_end_changes_nothing(world: AddingWorl
     assert (delivery.stop, delivery.alarms) == (None, [])
     world.service.confirmations = [Absent()]
     assert ends(deliver(make_list(3, marker="B" * 12), world.sender)) == dict.fromkeys((1, 2, 3), Accepted)
+
+
+def test_a_list_whose_id_is_known_is_read_back_without_the_listing_of_all_lists(world: AddingWorld) -> None:
+    asked: list[str] = []
+    confirm = world.service.confirm
+
+    def counted(marker: str) -> Confirmation:
+        asked.append(marker)
+        return confirm(marker)
+
+    world.service.confirm = counted  # type: ignore[method-assign]
+    deliver(make_list(7), world.sender)
+    assert asked == []
+    world.service.strikes = [lost_after(1)]
+    deliver(make_list(7, marker="B" * 12), world.sender)
+    assert asked == ["B" * 12] * 3, "twice for the lost answer, and once for a second list at the end"
+
+
+def test_leads_keep_their_places_in_the_request_where_others_of_it_came_to_another_end(world: AddingWorld) -> None:
+    world.service.max_leads_per_call = 10
+    world.service.strikes = [lambda service, call: service.add(Added(call.name, call.people[1:4]))]
+    world.service.hidden = 0
+    delivery = deliver(make_list(6), world.sender)
+    places = {type(part.outcome): part.positions for part in delivery.parts}
+    assert places[Accepted] == (1, 2, 3)

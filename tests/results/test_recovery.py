@@ -550,3 +550,25 @@ def test_somebody_who_is_in_a_list_twice_is_an_alarm(left: Left) -> None:
     assert recovered.entry_count == 3
     assert recovered.alarm is not None
     assert "more than once" in recovered.alarm
+
+
+@pytest.mark.step("R4")
+@pytest.mark.parametrize(("present", "expected"), [([1, 3], {1: "accepted", 3: "accepted"}), ([], {})])
+def test_a_list_that_a_person_saw_is_read_back_for_whom_it_holds(
+    left: Left, present: list[int], expected: dict[int, str]
+) -> None:
+    """Killed in the middle of its calls: nothing but the list knows whom it took."""
+    left.intent([1, 2, 3])
+    [entry] = Outbox(Folder(left.path), LATER_RUN).entries()
+    service: Any = Filled({A: FOUND}, present=present)
+    left.recovery().resolve(entry, Verdict.SENT, service)
+    assert left.column("status") == expected
+    assert left.markers == []
+
+
+def test_a_list_that_a_person_saw_and_nobody_can_read_counts_as_sent(left: Left) -> None:
+    left.intent([1, 2])
+    [entry] = Outbox(Folder(left.path), LATER_RUN).entries()
+    service: Any = Filled({A: FAILS})
+    assert left.recovery().resolve(entry, Verdict.SENT, service).verdict is Verdict.SENT
+    assert left.column("status") == dict.fromkeys([1, 2], "accepted")
