@@ -84,8 +84,8 @@ DEFECTS = (
     Planted(
         "a list that is found counts as whole without being read back",
         "delivery/read_back.py",
-        "    if not isinstance(found, Found) or not service.adds_to_lists:\n",
-        "    if True:\n",
+        " if isinstance(found, Found) and service.adds_to_lists else found\n",
+        " if isinstance(found, Found) and not service.adds_to_lists else found\n",
         ("tests/delivery/test_adding.py",),
     ),
     Planted(

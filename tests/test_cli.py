@@ -91,7 +91,7 @@ def test_each_way_to_fail_has_its_exit_code_and_says_what_to_do(
     assert done.stdout == b""
 
 
-@pytest.mark.parametrize(("content", "words"), [(None, "there is no such file"), ("{x", "not JSON")])
+@pytest.mark.parametrize(("content", "words"), [(None, "there is no such file"), ("{x", "this one is not")])
 def test_a_settings_file_that_cannot_be_read_is_a_usage_fault(tmp_path: Path, content: str | None, words: str) -> None:
     path = tmp_path / "settings.json"
     if content is not None:

@@ -234,3 +234,20 @@ def test_resolve_takes_a_marker_and_one_of_two_answers(shell: Shell, arguments: 
 def test_a_run_that_leaves_a_list_held_says_so_whatever_it_read(shell: Shell, given: bytes) -> None:
     shell.hold(LOST_AFTER_COMMIT)
     assert shell(given=given).exit_code == 7
+
+
+@pytest.mark.parametrize("key", [{"api_key_command": "false"}, {"api_key_file": "there-is-none"}, {}])
+def test_what_asks_no_api_needs_no_key_however_it_is_given(shell: Shell, tmp_path: Path, key: dict[str, str]) -> None:
+    (tmp_path / "results").mkdir(mode=0o700, exist_ok=True)
+    settings = tmp_path / "keyless.json"
+    settings.write_text(json.dumps(key | {"results_path": str(tmp_path / "results")}))
+    done = shell("explain", "--config", str(settings), config=False)
+    assert "api_key" not in done.err
+    assert done.exit_code in {0, 8}
+
+
+def test_a_settings_file_that_is_no_object_is_a_fault_of_the_settings(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "list.json").write_text("[1]")
+    done = shell("status", "--config", str(tmp_path / "list.json"), config=False)
+    assert done.exit_code == 2
+    assert "one JSON object" in done.err

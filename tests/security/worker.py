@@ -11,7 +11,7 @@ import sys
 import threading
 from typing import Any, NoReturn
 
-from target_amplemarket import cli, pipeline, runner
+from target_amplemarket import cli, runner, taking
 from target_amplemarket.clock import SystemClock
 
 
@@ -39,7 +39,7 @@ def _break(value: str) -> None:
             raise ValueError(f"Could not convert {value!r} with type str: tried to convert to int64") from cause
         raise AssertionError
 
-    vars(pipeline)["map_block"] = broken
+    vars(taking)["map_block"] = broken
 
 
 def main() -> None:

@@ -1,0 +1,60 @@
+"""The command line: bare, it is the Singer target; with a word, a command of its own.
+
+`program` says which module has which command. `options` has what commands ask alike; `tables` and `progress` have what
+they show on a terminal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import resource
+import sys
+import threading
+import traceback
+from types import TracebackType
+from typing import Final, NoReturn
+
+import click
+
+_NAME: Final = "target-amplemarket"
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    # Arrow's own choice keeps what threads gave back, a third of a run's memory; on Linux it also has another.
+    if sys.platform == "linux":
+        os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is imported: else its threads spin, without work
+    gc.disable()  # what start-up makes stays: looking for garbage in it takes a tenth of the time it needs
+    from target_amplemarket.cli.program import make_cli
+
+    gc.freeze()  # nor later: looking there again and again takes a fifth of a short run
+    gc.enable()
+    sys.excepthook = _say_where
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the key and people's data
+    try:
+        make_cli()(prog_name=_NAME)
+    except SystemExit as end:
+        if any(thread.name.startswith("delivery") for thread in threading.enumerate()):
+            _leave_at_once(end.code)
+        raise
+
+
+def _say_where(kind: type[BaseException], fault: BaseException, trace: TracebackType | None) -> None:
+    """A fault of the program: where, and of which kind; what a library says of it may hold a value of a record."""
+    places = [
+        f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}' for frame in traceback.extract_tb(trace)
+    ]
+    causes = [type(cause).__name__ for cause in (fault.__cause__, fault.__context__) if cause is not None]
+    of = f" (from {causes[0]})" if causes else ""
+    click.echo("\n".join([f"{_NAME}: a fault of the program:", *places, f"{kind.__name__}{of}"]), err=True)
+
+
+def _leave_at_once(code: str | int | None) -> NoReturn:
+    """After a signal, a call that never ends must not keep the process: what it sent is in the outbox."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code if isinstance(code, int) else 1)
