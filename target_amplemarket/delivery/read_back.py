@@ -40,9 +40,17 @@ def look(marker: str, leads: pa.Table, service: Service) -> Confirmation:
 
 def look_into(found: Found, leads: pa.Table, service: Service) -> Confirmation:
     """Which of some leads lists hold that are known to be there; see `look`."""
-    entries = entries_of(found.list_ids, service)
-    if isinstance(entries, CannotAsk):
-        return entries
+    pages = [entries_of([list_id], service) for list_id in found.list_ids]
+    if failed := [page for page in pages if isinstance(page, CannotAsk)]:
+        return failed[0]
+    # The fullest first: a list that was made twice, the second time for nothing, must not name where its leads are.
+    order = sorted(range(len(pages)), key=lambda at: -pages[at].num_rows)
+    entries = pa.concat_tables([pages[at] for at in order])
+    found = replace(
+        found,
+        list_ids=tuple(found.list_ids[at] for at in order),
+        urls=tuple(found.urls[at] for at in order),
+    )
     placed = place(leads, entries)
     if placed.is_doubtful:
         return CannotAsk("unknown_ids")

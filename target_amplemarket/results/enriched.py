@@ -49,8 +49,8 @@ ENRICHED_DESCRIPTIONS: Final = {
     "record_no": "The record that the entry came from; null where that cannot be told.",
     "record_key": "Its key, a JSON object of the key properties; null without them, or where it cannot be told.",
     "matched_by": (
-        "How the record was found: `linkedin`, `email`, `title_company` or `record_key` (in `data`); `nobody` or "
-        "`several` where it was not."
+        "How the record was found: `service_id`, `linkedin`, `email`, `name_company`, `title_company` or `record_key` "
+        "(in `data`); `nobody` or `several` where it was not."
     ),
     "list_id": "The API's id of the list.",
     "list_name": "Name of the list, with its marker.",

@@ -318,3 +318,16 @@ def test_leads_keep_their_places_in_the_request_where_others_of_it_came_to_anoth
     delivery = deliver(make_list(6), world.sender)
     places = {type(part.outcome): part.positions for part in delivery.parts}
     assert places[Accepted] == (1, 2, 3)
+
+
+def test_of_two_lists_of_one_marker_the_one_that_holds_the_leads_is_named(world: AddingWorld) -> None:
+    """A list was made, the answer lost, and made again: the first stays empty."""
+    one = make_list(3)
+    empty = f"first try [{one.marker}]"
+    world.service.lists[empty] = []
+    world.service.strikes = [lost_after(3)]
+    delivery = deliver(one, world.sender)
+    [part] = delivery.parts
+    assert isinstance(part.outcome, Accepted)
+    assert part.outcome.list_id == f"id of {one.name}"
+    assert delivery.alarms == []
