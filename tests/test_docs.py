@@ -13,6 +13,7 @@ import yaml
 from docs.generate import PAGES, generated
 from target_amplemarket.config import declared_settings, read_settings
 from target_amplemarket.leads.tables import Reason, Status
+from target_amplemarket.services import intake_of
 from target_amplemarket.singer.json_faults import RecordFault
 
 ROOT = Path(__file__).parents[1]
@@ -51,6 +52,13 @@ def test_readme_is_short_and_its_examples_hold() -> None:
     assert len(project.splitlines()) <= 10, "a ten-line pipeline"
     for command in ("make demo", "make test"):
         assert command in text
+
+
+def test_the_settings_for_lance_are_settings_that_it_takes() -> None:
+    text = (ROOT / "docs/explanation/services.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    settings = read_settings(json.loads(example))
+    assert set(intake_of(settings).list_types) == {"people", "person_ids"}
 
 
 def test_the_tests_cite_each_step_of_a_delivery_and_no_step_that_there_is_not() -> None:
