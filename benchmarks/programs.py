@@ -94,9 +94,9 @@ def write_settings(bench: Bench, folder: Path, changes: Mapping[str, object] | N
     return path
 
 
-def target_command(*words: str | Path) -> list[str | Path]:
-    """Our console command."""
-    return [python_of("own"), "-m", "target_amplemarket", *words]
+def target_command(*words: str | Path, environment: str | None = "own") -> list[str | Path]:
+    """Our console command, as its users install it; of the project's own environment for what needs the extras."""
+    return [python_of(environment), "-m", "target_amplemarket", *words]
 
 
 @dataclass(frozen=True, slots=True)

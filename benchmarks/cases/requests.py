@@ -82,7 +82,7 @@ def _running_sandbox(bench: Bench, told: str) -> Iterator[str]:
         "--requests-per-minute": 0,
     }  # fmt: skip
     words = [str(word) for pair in switches.items() for word in pair]
-    command = [str(word) for word in target_command("sandbox", *words)]
+    command = [str(word) for word in target_command("sandbox", *words, environment=None)]
     quiet = subprocess.DEVNULL
     with subprocess.Popen(command, cwd=bench.tree, stdout=quiet, stderr=quiet) as process:
         try:
