@@ -40,9 +40,12 @@ def look(marker: str, leads: pa.Table, service: Service) -> Confirmation:
 
 def look_into(found: Found, leads: pa.Table, service: Service) -> Confirmation:
     """Which of some leads lists hold that are known to be there; see `look`."""
-    pages = [entries_of([list_id], service) for list_id in found.list_ids]
-    if failed := [page for page in pages if isinstance(page, CannotAsk)]:
-        return failed[0]
+    pages: list[pa.Table] = []
+    for list_id in found.list_ids:
+        page = entries_of([list_id], service)
+        if isinstance(page, CannotAsk):
+            return page
+        pages.append(page)
     # The fullest first: a list that was made twice, the second time for nothing, must not name where its leads are.
     order = sorted(range(len(pages)), key=lambda at: -pages[at].num_rows)
     entries = pa.concat_tables([pages[at] for at in order])
