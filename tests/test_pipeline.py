@@ -641,3 +641,18 @@ def test_a_record_without_its_key_among_streams_that_take_turns_settles_what_cam
     assert "line 11" in str(ran.error)
     assert ran.statuses == ["accepted"] * 7
     assert ran.states == ['{"at": 7}']
+
+
+@pytest.mark.step("D8")
+def test_a_state_leaves_when_the_rows_of_records_that_go_into_no_list_are_on_disk(settings: dict[str, Any]) -> None:
+    seen: list[int] = []
+
+    def emit(_: bytes) -> None:
+        seen.append(read_results(settings["results_path"]).num_rows)
+
+    def read(stop: Any) -> Any:
+        lines = as_bytes([schema("people", "title"), *(record("people", id=n) for n in range(3)), state({"at": 3})])
+        return read_messages(read_lines(io.BytesIO(lines), stop, idle_s=0.01), Counter())
+
+    execute(read_settings(settings), Input(read, emit), report=lambda _: None)
+    assert seen == [3]
