@@ -1,4 +1,4 @@
-"""Singer target that brings leads into Amplemarket lead lists: nothing sent twice, nothing lost."""
+"""Singer target that brings leads into Amplemarket and Lance lead lists: nothing sent twice, nothing lost."""
 
 from __future__ import annotations
 

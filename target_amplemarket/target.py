@@ -37,7 +37,7 @@ LOGGER: Final = logging.getLogger(PACKAGE)
 
 
 class TargetAmplemarket(Target):
-    """Brings leads from CRMs and warehouses into Amplemarket lead lists: nothing sent twice, nothing lost."""
+    """Brings leads from CRMs and warehouses into Amplemarket and Lance lead lists: nothing sent twice, nothing lost."""
 
     name = PACKAGE
     config_jsonschema: ClassVar[dict[str, Any]] = json_schema()

@@ -139,14 +139,14 @@ DEFECTS = (
     ),
     Planted(
         "502 taken for a refusal",
-        "services/answers.py",
-        "    if 300 <= status < 500:\n",
-        "    if 300 <= status < 503:\n",
+        "services/statuses.py",
+        "    return None if 200 <= status < 500 else",
+        "    return None if 200 <= status < 503 else",
         ("tests/services/test_amplemarket.py",),
     ),
     Planted(
         "429 taken for an unknown outcome",
-        "services/answers.py",
+        "services/statuses.py",
         '        return NotSent("rate_limited", answer.retry_after_s, status)\n',
         '        return Unknown("rate_limited", status)\n',
         ("tests/services/test_amplemarket.py",),

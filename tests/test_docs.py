@@ -58,7 +58,7 @@ def test_the_settings_for_lance_are_settings_that_it_takes() -> None:
     text = (ROOT / "docs/explanation/services.md").read_text(encoding="utf-8")
     [example] = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
     settings = read_settings(json.loads(example))
-    assert set(intake_of(settings).list_types) == {"people", "person_ids"}
+    assert {route.list_type for route in intake_of(settings).routes} == {"people", "person_ids"}
 
 
 def test_the_tests_cite_each_step_of_a_delivery_and_no_step_that_there_is_not() -> None:

@@ -58,8 +58,8 @@ def make_cli() -> click.Group:
         params=[*singer.params, click.Option(["--dry-run"], is_flag=True, help=DRY_RUN_HELP)],
         callback=_run_singer,
         help=(
-            "Singer target that brings leads into Amplemarket lead lists. Without a command it reads Singer messages "
-            "from standard input."
+            "Singer target that brings leads into Amplemarket and Lance lead lists. Without a command it reads Singer "
+            "messages from standard input."
         ),
     )
 

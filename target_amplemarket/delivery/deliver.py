@@ -272,8 +272,7 @@ class _Course:
             with self.settling():
                 found = self._sighted(current, self._ask_late(current), is_answered=True)
         if found is None or len(found.accepted) < count:
-            outcome = Unknown("short_count", status)
-            _hold(current, outcome, self.calls, self.files[current.marker], self.delivery)
+            self._hold(current, Unknown("short_count", status))
             return
         self.unanswered = 0
         missing = self._take_sighted(current, found, status)
@@ -303,11 +302,11 @@ class _Course:
             self.delivery.resent.append(current.marker)
             self.pending.appendleft(absent)
         else:
-            _hold(absent, outcome, self.calls, self.files[current.marker], self.delivery)
+            self._hold(absent, outcome)
 
     def _ask(self, current: LeadList, outcome: Unknown) -> LeadList | None:
         """Settle, then ask; returns the leads that are certainly not there and may be sent again."""
-        sender, delivery, file_name = self.sender, self.delivery, self.files[current.marker]
+        sender, delivery = self.sender, self.delivery
         LOGGER.info(
             "list [%s] has no answer (%s): asking in %s s whether it arrived",
             current.marker,
@@ -323,10 +322,10 @@ class _Course:
                 return current
             case CannotAsk() if sender.on_unknown == "assume_sent" and not sender.stop.is_set():
                 delivery.parts.append(Part(current, outcome, self.calls, is_assumed_sent=True))
-                delivery.outbox_files.append(file_name)
+                delivery.outbox_files.append(self.files[current.marker])
                 return None
             case CannotAsk():
-                _hold(current, outcome, self.calls, file_name, delivery)
+                self._hold(current, outcome)
                 return None
             case never:
                 assert_never(never)
@@ -381,6 +380,13 @@ class _Course:
                 self.delivery.parts.append(Part(_chosen(current, rows), outcome, self.calls, positions=rows))
         return _chosen(current, seen.missing) if seen.missing else None
 
+    def _hold(self, current: LeadList, outcome: Unknown) -> None:
+        """Neither resent nor forgotten: the outbox file stays. Where asking fails, sending more is not wise either."""
+        file_name, delivery = self.files[current.marker], self.delivery
+        delivery.outbox_files = [name for name in delivery.outbox_files if name != file_name]
+        delivery.parts.append(Part(current, outcome, self.calls))
+        delivery.stop = ListsHeld(_held_text(current))
+
     def _alarm(self, marker: str, found: Found) -> None:
         if found.places is None and len(found.list_ids) > 1:
             self.delivery.alarms.append(alarm_text(marker, found.list_ids))
@@ -410,13 +416,6 @@ def _parted_by_sight(part: Part, is_seen: Sequence[bool]) -> list[Part]:
         for some, is_unseen in zip(chosen, (False, True), strict=True)
         if some
     ]
-
-
-def _hold(current: LeadList, outcome: Unknown, calls: int, file_name: str, delivery: Delivery) -> None:
-    """Neither resent nor forgotten: the outbox file stays. Where asking fails, sending more is not wise either."""
-    delivery.outbox_files = [name for name in delivery.outbox_files if name != file_name]
-    delivery.parts.append(Part(current, outcome, calls))
-    delivery.stop = ListsHeld(_held_text(current))
 
 
 def alarm_text(marker: str, list_ids: Collection[str]) -> str:

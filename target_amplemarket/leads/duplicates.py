@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from target_amplemarket.leads.people import IDENTITY_COLUMNS, Known, People
 from target_amplemarket.leads.tables import LEADS, Reason, Status
+from target_amplemarket.storage.arrow import sorted_by
 
 _COMPARED: Final = ("record_no", *IDENTITY_COLUMNS, "version_fingerprint")
 _KEPT: Final = ("record_no", "record_key", "list_type", "record")
@@ -68,8 +69,7 @@ def in_record_order(tables: Sequence[pa.Table]) -> pa.Table:
     """Tables that are in record order each as one that is."""
     if len(tables) == 1:
         return tables[0]
-    together = pa.concat_tables(tables)
-    return together.take(pa.array(np.argsort(together.column("record_no").to_numpy(), kind="stable")))
+    return sorted_by(pa.concat_tables(tables), "record_no")
 
 
 def rows_before(rows: pa.Table, record_no: int) -> pa.Table:

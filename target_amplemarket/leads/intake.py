@@ -37,8 +37,3 @@ class Intake:
     routes: tuple[Route, ...]
     id_field: str | None = None
     takes_further_fields: bool = True
-
-    @property
-    def list_types(self) -> tuple[str, ...]:
-        """All kinds of lists, each once."""
-        return tuple(dict.fromkeys(route.list_type for route in self.routes))

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from target_amplemarket.leads.fingerprints import FINGERPRINT
+from target_amplemarket.storage.arrow import sorted_by
 
 _WORD: Final = pa.dictionary(pa.int32(), pa.string())
 
@@ -72,8 +72,7 @@ DESCRIPTIONS: Final = {
 def in_record_order(tables: Iterable[pa.Table]) -> pa.Table:
     """Result rows from several tables as one, by record number."""
     rows = pa.concat_tables([RESULTS.empty_table(), *tables]).unify_dictionaries()
-    # `Table.sort_by` loads Arrow's query engine, and pandas with it where that is installed.
-    return rows.take(pc.sort_indices(rows.column("record_no")))
+    return sorted_by(rows, "record_no")
 
 
 def conform(columns: dict[str, pa.Array], row_count: int) -> pa.Table:

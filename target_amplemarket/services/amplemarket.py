@@ -18,10 +18,10 @@ from target_amplemarket.errors import ApiUnreachable, RefusedByApi
 from target_amplemarket.leads.intake import Intake, Route
 from target_amplemarket.services.addresses import next_query
 from target_amplemarket.services.answers import outcome_of
-from target_amplemarket.services.calls import ACCOUNT_PAUSES_S, Calls, Surroundings, decoded_as, seen_text
-from target_amplemarket.services.documents import decoded, safe_id, safe_name, safe_url, safe_word
+from target_amplemarket.services.calls import Calls, Surroundings, decoded_as, seen_text
+from target_amplemarket.services.documents import safe_id, safe_name, safe_url, safe_word
 from target_amplemarket.services.entries import EntryRow, entry_table
-from target_amplemarket.services.http import ANSWER_LIMIT_BYTES, Answer
+from target_amplemarket.services.http import Answer
 from target_amplemarket.services.protocol import (
     Absent,
     Account,
@@ -230,12 +230,9 @@ class Amplemarket:
             RefusedByApi: The key is not accepted.
             ApiUnreachable: No answer after a few tries, or one that is no JSON object.
         """
-        answer = self._calls.read("/account-info", limit_bytes=ANSWER_LIMIT_BYTES, pauses_s=ACCOUNT_PAUSES_S)
-        if isinstance(answer, CannotAsk):
-            self._raise_for(answer, "whose key it is")
-        document = decoded(answer.body)
-        if not isinstance(document, dict):
-            self._raise_for(CannotAsk("unreadable_answer", answer.http_status), "whose key it is")
+        document = self._calls.read_account("/account-info")
+        if isinstance(document, CannotAsk):
+            self._raise_for(document, "whose key it is")
         return Account(safe_id(document.get("id")) or "", safe_name(document.get("name")))
 
     def owners(self) -> frozenset[str]:

@@ -15,22 +15,15 @@ from target_amplemarket.services.http import Answer
 from target_amplemarket.services.protocol import (
     Accepted,
     LeadRefusal,
-    NotSent,
     Outcome,
     RefusalKind,
     Refused,
     Unknown,
 )
+from target_amplemarket.services.statuses import KIND_OF_STATUS, without_verdict
 
 _LEAD_POINTER = re.compile(r"/leads/(0|[1-9][0-9]{0,5})(?:/(.*))?", re.DOTALL)
 
-_KIND_OF_STATUS = {
-    401: RefusalKind.CREDENTIALS,
-    402: RefusalKind.CREDITS,
-    403: RefusalKind.CREDENTIALS,
-    409: RefusalKind.TOO_LARGE,
-    413: RefusalKind.TOO_LARGE,
-}
 _LEAD_FIELDS = frozenset({"linkedin_url", "email", "title", "company_name", "company_domain"})
 _ABOUT_THE_CONTENT = frozenset({400, 422, 451})
 
@@ -48,16 +41,9 @@ def outcome_of(answer: Answer, request_body: bytes) -> Outcome:
         answer: What came back.
         request_body: What was sent; its leads bound the positions that pointers may name.
     """
-    status = answer.http_status
-    if 200 <= status < 300:
-        return _accepted(answer)
-    if status == 429:
-        return NotSent("rate_limited", answer.retry_after_s, status)
-    if status == 408:
-        return Unknown("timed_out", status)
-    if 300 <= status < 500:
-        return _refused(answer, request_body)
-    return Unknown("server_fault", status)
+    if (outcome := without_verdict(answer)) is not None:
+        return outcome
+    return _accepted(answer) if answer.http_status < 300 else _refused(answer, request_body)
 
 
 def _accepted(answer: Answer) -> Accepted | Unknown:
@@ -74,7 +60,7 @@ def _refused(answer: Answer, request_body: bytes) -> Refused:
     errors = _errors(answer.body)
     code, pointer = errors[0] if errors else (None, None)
     if status not in _ABOUT_THE_CONTENT:
-        kind = _KIND_OF_STATUS.get(status, RefusalKind.ADDRESS)
+        kind = KIND_OF_STATUS.get(status, RefusalKind.ADDRESS)
         return Refused(kind, status, code, safe_pointer(pointer))
     for owner_code, owner_pointer in errors:
         if owner_pointer == "/owner":

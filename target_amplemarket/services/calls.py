@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, Literal, TypeVar, assert_never
+from typing import Any, Final, Literal, TypeVar, assert_never
 
 import msgspec
 
@@ -123,6 +123,11 @@ class Calls:
             wait_s = reply.retry_after_s if isinstance(reply, Answer) else None
             self._given.clock.sleep(max(pause_s, wait_s or 0.0), self._given.stop)
         return _checked(self._ask(path, query, endpoint, limit_bytes, question))
+
+    def read_account(self, path: str) -> dict[str, Any] | CannotAsk:
+        """Ask for the JSON object by which an API says whose key it is; few tries, since it is asked first."""
+        answer = self.read(path, limit_bytes=ANSWER_LIMIT_BYTES, pauses_s=ACCOUNT_PAUSES_S)
+        return answer if isinstance(answer, CannotAsk) else decoded_as(answer, dict[str, Any])
 
     def write(
         self, path: str, body: bytes, *, endpoint: str | None = None, limit_bytes: int = ANSWER_LIMIT_BYTES

@@ -23,11 +23,11 @@ import pyarrow as pa
 from target_amplemarket.config import Settings
 from target_amplemarket.errors import ApiUnreachable, RefusedByApi, SettingsError
 from target_amplemarket.leads.intake import Intake, Route
-from target_amplemarket.services.calls import ACCOUNT_PAUSES_S, Calls, Surroundings, decoded_as, seen_text
+from target_amplemarket.services.calls import Calls, Surroundings, decoded_as, seen_text
 from target_amplemarket.services.campaign import Campaign, campaign_of
 from target_amplemarket.services.documents import decoded, member, safe_id
 from target_amplemarket.services.entries import entry_table
-from target_amplemarket.services.http import ANSWER_LIMIT_BYTES, Answer, Reply
+from target_amplemarket.services.http import Answer, Reply
 from target_amplemarket.services.lance_answers import Sent, outcome_of_failure, taken_count
 from target_amplemarket.services.lance_bodies import (
     Call,
@@ -146,12 +146,9 @@ class Lance:
             RefusedByApi: The key is not accepted, or its session has no organisation (400, by operations/crm-settings).
             ApiUnreachable: No answer after a few tries, or one that is no JSON object.
         """
-        answer = self._calls.read(_BALANCE, limit_bytes=ANSWER_LIMIT_BYTES, pauses_s=ACCOUNT_PAUSES_S)
-        if isinstance(answer, CannotAsk):
-            self._raise_for(answer)
-        document = decoded(answer.body)
-        if not isinstance(document, dict):
-            self._raise_for(CannotAsk("unreadable_answer", answer.http_status))
+        document = self._calls.read_account(_BALANCE)
+        if isinstance(document, CannotAsk):
+            self._raise_for(document)
         return Account(safe_id(document.get("organizationId")) or "", None)
 
     def owners(self) -> frozenset[str]:

@@ -16,15 +16,9 @@ from target_amplemarket.services.documents import decoded, member
 from target_amplemarket.services.http import Answer
 from target_amplemarket.services.places import Place, named_places, names_member
 from target_amplemarket.services.protocol import LeadRefusal, NotSent, RefusalKind, Refused, Unknown
+from target_amplemarket.services.statuses import KIND_OF_STATUS, without_verdict
 
 _CODE: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
-_KIND_OF_STATUS: Final = {
-    401: RefusalKind.CREDENTIALS,
-    402: RefusalKind.CREDITS,
-    403: RefusalKind.CREDENTIALS,
-    409: RefusalKind.TOO_LARGE,
-    413: RefusalKind.TOO_LARGE,
-}
 _ABOUT_THE_CONTENT: Final = frozenset({400, 422})
 _SETTING_OF_MEMBER: Final = {
     "icpId": "lance_icp_id",
@@ -64,27 +58,23 @@ class Sent:
 def outcome_of_failure(answer: Answer, sent: Sent) -> Refused | NotSent | Unknown:
     """What an answer other than 2xx means.
 
-    That a 429 comes before any effect is *not documented*. A call that carries no leads cannot be refused for them,
+    A call that carries no leads cannot be refused for them,
     so a 4xx of it is about the settings or the address.
 
     Args:
         answer: What came back.
         sent: What was sent; bounds the positions that the answer may name.
     """
+    if (outcome := without_verdict(answer)) is not None:
+        return outcome
     status = answer.http_status
-    if status == 429:
-        return NotSent("rate_limited", answer.retry_after_s, status)
-    if status == 408:
-        return Unknown("timed_out", status)
-    if status >= 500:
-        return Unknown("server_fault", status)
     document = decoded(answer.body)
     code = _code(document)
     if code == "UNAUTHORIZED":
         return Refused(RefusalKind.CREDENTIALS, status, code)
     if status in _ABOUT_THE_CONTENT:
         return _refused(status, code, document, sent)
-    kind = _KIND_OF_STATUS.get(status, RefusalKind.ADDRESS)
+    kind = KIND_OF_STATUS.get(status, RefusalKind.ADDRESS)
     if kind is RefusalKind.TOO_LARGE and not sent.rows:
         kind = RefusalKind.ADDRESS
     return Refused(kind, status, code)

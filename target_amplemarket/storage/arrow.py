@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 _OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)  # threads cost more than they bring
 _CHECKSUM_KEY: Final = b"sha256"
@@ -23,6 +24,14 @@ def column_array(table: pa.Table, name: str) -> pa.Array:
     """A column in one piece; not copied where it is one already."""
     column = table.column(name)
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def sorted_by(table: pa.Table, name: str) -> pa.Table:
+    """The rows in ascending order of a column.
+
+    `Table.sort_by` loads Arrow's query engine, and pandas with it where that is installed.
+    """
+    return table.take(pc.sort_indices(table.column(name)))
 
 
 def arrow_file(table: pa.Table) -> bytes:

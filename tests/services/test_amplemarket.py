@@ -110,7 +110,7 @@ def test_a_list_type_of_the_settings_is_the_only_way_in(changed: Any, routes: tu
 
 def test_every_list_type_is_tried_in_order_by_default() -> None:
     intake = Amplemarket.intake(settings_of("amplemarket"))
-    assert intake.list_types == ("linkedin", "email", "titles_and_company")
+    assert [route.list_type for route in intake.routes] == ["linkedin", "email", "titles_and_company"]
     assert intake.routes[2].needs == (("title",), ("company_name", "company_domain"))
 
 

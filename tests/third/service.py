@@ -33,6 +33,7 @@ from target_amplemarket.services.protocol import (
     Refused,
     Unknown,
 )
+from target_amplemarket.services.statuses import KIND_OF_STATUS, without_verdict
 
 FIELDS = ("email", "first_name", "last_name", "company_name")
 
@@ -76,10 +77,10 @@ class Parrot:
         return self._calls.made
 
     def account(self) -> Account:
-        answer = self._calls.read("/parrot/me")
-        if isinstance(answer, CannotAsk):
+        document = self._calls.read_account("/parrot/me")
+        if isinstance(document, CannotAsk):
             raise ApiUnreachable("Parrot does not say whose key it is")
-        return Account(safe_id(member(decoded(answer.body), "id")) or "", None)
+        return Account(safe_id(document.get("id")) or "", None)
 
     def owners(self) -> frozenset[str]:
         return frozenset()
@@ -138,10 +139,7 @@ def _outcome(reply: Reply) -> Outcome:
     match reply:
         case NotSent() | Unknown():
             return reply
-        case Answer(http_status=429, retry_after_s=wait_s):
-            return NotSent("rate_limited", wait_s, 429)
-        case Answer(http_status=status) if 400 <= status < 500:
-            kind = RefusalKind.CREDENTIALS if status == 401 else RefusalKind.REQUEST
-            return Refused(kind, status)
+        case Answer(http_status=status) if 200 <= status < 300:
+            return Unknown("unreadable_answer", status)
         case Answer(http_status=status):
-            return Unknown("server_fault", status)
+            return without_verdict(reply) or Refused(KIND_OF_STATUS.get(status, RefusalKind.REQUEST), status)
