@@ -120,6 +120,15 @@ def write_arrow(path: Path, records: list[dict[str, Any]], *, new: Any = pa.ipc.
     return path
 
 
+def write_encoded(path: Path, records: list[dict[str, Any]]) -> Path:
+    """Numbers as dictionaries, which `record_struct` does not take."""
+    table = the_table(records)
+    encoded = table.set_column(0, "Id", table.column("Id").dictionary_encode())
+    with pa.ipc.new_file(path, encoded.schema) as writer:
+        writer.write_table(encoded)
+    return path
+
+
 Written = Callable[[Path, list[dict[str, Any]]], list[Any]]
 FORMS: dict[str, Written] = {
     "jsonl": lambda folder, records: [batch_message("jsonl", write_jsonl(folder / "a.json", records))],
@@ -140,6 +149,10 @@ FORMS: dict[str, Written] = {
         batch_message("arrow", write_arrow(folder / "b", records[120:])),
     ],
     "arrow file": lambda folder, records: [batch_message("arrow", write_arrow(folder / "a", records))],
+    "arrow file of rows that are kept as columns, and rows that are kept as text": lambda folder, records: [
+        batch_message("arrow", write_arrow(folder / "a", records[:130])),
+        batch_message("arrow", write_encoded(folder / "b", records[130:])),
+    ],
     "arrow stream": lambda folder, records: [
         batch_message("arrow", write_arrow(folder / "a", records, new=pa.ipc.new_stream))
     ],
@@ -254,6 +267,27 @@ def test_state_after_a_batch_waits_for_every_row_of_it(run: Any, tmp_path: Path)
     assert ran.column("record_key") == [f'{{"id":{n}}}' for n in (1, 2, 1, 2, 3, 4, 5, 9)]
     assert ran.statuses == ["accepted"] * 2 + ["duplicate"] * 2 + ["accepted"] * 4
     assert ran.summary.records == ran.summary.rows == 8
+
+
+@pytest.mark.step("R3")
+def test_rows_of_a_file_keep_their_records_while_they_are_held_and_when_they_were_never_sent(
+    run: Any, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    """The file may be gone by then: what the outbox holds is enough."""
+    records = people(5)
+    file = file_of(tmp_path / "a", records)
+    messages = [contacts(0)[0], batch_message("parquet", file, stream="contacts"), state({"at": 5})]
+    sandbox.set(faults=["server_error:status=502,times=1,endpoint=POST /lead-lists", "listing_error:status=403"])
+    held: Ran = run(messages, batch_paths=[str(tmp_path)])
+    assert held.statuses == ["held"] * 5
+    assert [json.loads(text) for text in held.column("record")] == records
+    file.unlink()
+    sandbox.set(faults=[])
+    healed: Ran = run([contacts(0)[0]])
+    assert healed.error is None
+    rows = read_results(held.results_path, run=held.summary.run_id)
+    assert rows.column("status").to_pylist() == ["rejected"] * 5
+    assert [json.loads(text) for text in rows.column("record").to_pylist()] == records
 
 
 @pytest.mark.parametrize("damage", ["cut", "gone", "line"])

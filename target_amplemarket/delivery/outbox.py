@@ -10,9 +10,10 @@ import msgspec
 import pyarrow as pa
 
 from target_amplemarket.errors import StorageError
-from target_amplemarket.leads.tables import LEADS, OLDER_LEADS, widened
+from target_amplemarket.leads.kept_records import with_record_texts
+from target_amplemarket.leads.tables import LEADS, OLDER_LEADS, widened, with_record_type
 from target_amplemarket.lists.lead_list import LeadList
-from target_amplemarket.storage.arrow import arrow_file, arrow_table
+from target_amplemarket.storage.arrow import arrow_file, arrow_schema, arrow_table
 from target_amplemarket.storage.durable import Folder
 
 _METADATA_KEY: Final = b"target_amplemarket"
@@ -112,8 +113,11 @@ def _leads_of(content: bytes) -> pa.Table:
     """The leads in a file, of an older version too, with their metadata.
 
     Raises:
-        ValueError: The file is cut, damaged or another one.
+        ValueError, KeyError: The file is cut, damaged or another one.
     """
+    kept = arrow_schema(content).field("record").type
+    if pa.types.is_struct(kept):
+        return with_record_texts(arrow_table(content, with_record_type(LEADS, kept)))
     try:
         return arrow_table(content, LEADS)
     except ValueError:

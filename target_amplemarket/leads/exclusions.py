@@ -21,6 +21,7 @@ from target_amplemarket.leads.domains import DomainIndex, canonical_domains
 from target_amplemarket.leads.email import canonical_emails
 from target_amplemarket.leads.fingerprints import Identity, fingerprint_column
 from target_amplemarket.leads.index import FingerprintIndex
+from target_amplemarket.leads.kept_records import record_texts
 from target_amplemarket.leads.keys import MISSING, Values, keys_of
 from target_amplemarket.leads.linkedin import canonical_profile_urls
 from target_amplemarket.leads.tables import Reason, Status
@@ -232,8 +233,8 @@ def _rows(leads: pa.Table, verdicts: Values) -> pa.Table:
     is_forgotten = pa.array(verdicts == _FORGOTTEN)
     places = pa.array(verdicts)
     columns = {name: column_array(leads, name) for name in _KEPT}
-    for name in ("record_key", "record"):
-        columns[name] = pc.if_else(is_forgotten, NO_TEXT, columns[name])
+    columns["record_key"] = pc.if_else(is_forgotten, NO_TEXT, columns["record_key"])
+    columns["record"] = record_texts(columns["record"], pc.invert(is_forgotten))
     columns |= {
         "status": pa.array([Status.EXCLUDED.value]).take(pa.array(np.zeros(len(verdicts), np.int64))),
         "reason": pa.array([verdict.reason.value for verdict in _VERDICTS]).take(places),

@@ -13,12 +13,13 @@ from target_amplemarket.leads.canonical import CanonicalColumn
 from target_amplemarket.leads.company import company_names, titles, website_domains, with_mail_domains
 from target_amplemarket.leads.email import canonical_emails
 from target_amplemarket.leads.intake import Intake
+from target_amplemarket.leads.kept_records import with_record_texts
 from target_amplemarket.leads.linkedin import canonical_profile_urls
 from target_amplemarket.leads.mapping import StreamMapping
 from target_amplemarket.leads.prints import with_fingerprints
 from target_amplemarket.leads.profile import company_ids, departments, person_ids, phones, tidied
 from target_amplemarket.leads.router import LeadColumns, Routes, route
-from target_amplemarket.leads.tables import LEADS, MAPPED, REJECTIONS, Status, widened
+from target_amplemarket.leads.tables import LEADS, MAPPED, REJECTIONS, Status, widened, with_record_type
 from target_amplemarket.leads.text import extra_column, key_column, text_column
 from target_amplemarket.singer.json_faults import RecordFault
 from target_amplemarket.singer.records import Path
@@ -83,9 +84,11 @@ def map_block(block: RecordBlock, mapping: StreamMapping, rules: Rules) -> Mappe
     rejections = REJECTIONS.empty_table()
     if is_lead.true_count < count:  # that all are leads is most common
         rejected = pa.table(_rejection_rows(record_no, record_key, routes, fault_codes) | {"record": record})
-        rejections = rejected.filter(pc.invert(is_lead)).select(REJECTIONS.names).cast(REJECTIONS)
+        rejected = rejected.filter(pc.invert(is_lead)).select(REJECTIONS.names)
+        rejections = with_record_texts(rejected).cast(REJECTIONS)
         leads = leads.filter(is_lead)
-    return MappedBlock(widened(with_fingerprints(leads, rules.intake, rules.fingerprint_key), MAPPED), rejections)
+    leads = with_fingerprints(leads, rules.intake, rules.fingerprint_key)
+    return MappedBlock(widened(leads, with_record_type(MAPPED, record.type)), rejections)
 
 
 def _lead_columns(mapping: StreamMapping, values: Mapping[Path, Values], count: int, intake: Intake) -> LeadColumns:

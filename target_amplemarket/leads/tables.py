@@ -44,12 +44,18 @@ LEADS: Final = pa.schema(
         pa.field("reason", pa.string()),  # an identity that was given and could not be used
         pa.field("field", pa.string()),  # the lead field that this reason is about
         pa.field("detail", pa.string()),
-        pa.field("record", pa.string()),  # the record as it came, where the settings keep it
+        pa.field("record", pa.string()),  # the record as it came, where the settings keep it; a struct: its columns
     ]
 )
 
-MAPPED: Final = LEADS.set(LEADS.get_field_index("record"), pa.field("record", pa.dictionary(pa.int32(), pa.string())))
-"""`LEADS` before they are in a list: records point into the text of their block, which is copied once."""
+
+def with_record_type(schema: pa.Schema, kind: pa.DataType) -> pa.Schema:
+    """A schema of leads whose records are kept in another form; see `leads.kept_records`."""
+    return schema.set(schema.get_field_index("record"), pa.field("record", kind))
+
+
+MAPPED: Final = with_record_type(LEADS, pa.dictionary(pa.int32(), pa.string()))
+"""`LEADS` before they are in a list: records point into their block, of which they are copied once."""
 
 OLDER_LEADS: Final = pa.schema([field for field in LEADS if field not in FURTHER_FIELDS])
 """What outbox files hold that were written before there were further fields."""

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from target_amplemarket.leads.tables import LEADS
+from target_amplemarket.leads.kept_records import with_own_records, with_record_texts
 from target_amplemarket.lists.lead_list import GroupKey, LeadList
 
 _MOST_KEPT_ALIVE: Final = 1.5
@@ -81,7 +81,7 @@ class OpenLists:
         """
         for key, group in self._grouped(stream, leads, known_owners):
             size = self._rules.size_of(key.list_type)
-            rows = group.cast(LEADS) if _points_into_others(group.column("record")) else group
+            rows = with_own_records(group) if _points_into_others(group.column("record")) else group
             while rows.num_rows:
                 open_list = self._open.setdefault(key, _OpenList(now_s))
                 taken = rows.slice(0, size - open_list.lead_count)
@@ -151,7 +151,10 @@ def _points_into_others(records: pa.ChunkedArray) -> bool:
 
 def _own_copy(slices: list[pa.Table]) -> pa.Table:
     """One table (schema `LEADS`); it keeps nothing alive of the blocks in which its leads came but themselves."""
-    table = pa.concat_tables([rows.cast(LEADS) for rows in slices])
+    tables = [with_own_records(rows) for rows in slices]
+    if any(rows.schema != tables[0].schema for rows in tables):  # the columns of their records differ
+        tables = [with_record_texts(rows) for rows in tables]
+    table = pa.concat_tables(tables)
     if table.get_total_buffer_size() < _MOST_KEPT_ALIVE * table.nbytes:
         return table
     return table.take(pa.array(np.arange(table.num_rows))).combine_chunks()

@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from target_amplemarket.delivery.deliver import AlreadyThere, Delivery, NotAdded, Part, Planned
+from target_amplemarket.leads.kept_records import record_texts
 from target_amplemarket.leads.tables import Reason, Status
 from target_amplemarket.results.schema import conform, in_record_order
 from target_amplemarket.services.protocol import Accepted, Refused, Unknown
-from target_amplemarket.storage.arrow import NO_TEXT, column_array
+from target_amplemarket.storage.arrow import column_array
 
 _FINGERPRINTS: Final = (
     "linkedin_fingerprint",
@@ -56,7 +57,7 @@ class RowMaker:
         count = rejections.num_rows
         columns = {name: column_array(rejections, name) for name in rejections.column_names}
         kept = pc.is_in(columns["status"], value_set=pa.array(sorted(_KEPT_RECORD[self.results_record]), pa.string()))
-        columns["record"] = pc.if_else(kept, columns["record"].cast(pa.string()), NO_TEXT)
+        columns["record"] = record_texts(columns["record"], kept)
         return conform(columns | self._common(stream, count, now) | {"attempt": _repeat(0, count)}, count)
 
     def of_delivery(self, delivery: Delivery, now: datetime) -> pa.Table:
@@ -113,7 +114,7 @@ class RowMaker:
                 assert_never(part.outcome)
         columns["status"] = _repeat(status.value, count)
         if status in _KEPT_RECORD[self.results_record]:
-            columns["record"] = column_array(leads, "record")
+            columns["record"] = record_texts(column_array(leads, "record"))
         return conform(columns, count)
 
     def _common(self, stream: str, count: int, now: datetime) -> dict[str, pa.Array]:

@@ -22,6 +22,11 @@ _HARMLESS: Final = bytes(set(range(256)) - set(range(32)) - set(b'"\\'))
 _NEEDS_ESCAPE: Final = r'["\\\x00-\x1f]'
 _UTC: Final = frozenset({"UTC", "Etc/UTC", "GMT", "Z", "+00:00"})
 _BINARY: Final = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
+_PLAIN: Final = (
+    *(pa.types.is_null, pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal),
+    *(pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary),
+    *(pa.types.is_date, pa.types.is_time, pa.types.is_duration),
+)
 _DECODE: Final = msgspec.json.Decoder().decode
 
 
@@ -54,6 +59,18 @@ def json_objects(names: Sequence[str], columns: Sequence[pa.Array], row_count: i
     return pc.binary_join_element_wise(*parts, end, "", null_handling="replace", null_replacement="null")
 
 
+def record_struct(names: Sequence[str], columns: Sequence[pa.Array]) -> pa.StructArray | None:
+    """The columns as a struct whose `json_texts` are the same, whichever of its rows they are asked of and wherever.
+
+    None where they hold types of which that is not sure, or which not every Arrow can select from.
+    """
+    last = dict(zip(names, columns, strict=True))
+    members = [column if (text := plain_text(column)) is None else text for column in last.values()]
+    if not members or not all(_is_plain(member.type) for member in members):
+        return None
+    return pa.StructArray.from_arrays(members, names=list(last))
+
+
 def json_values(array: pa.Array) -> list[object]:
     """The values as a JSON decoder makes them of their text."""
     values: list[object] = _DECODE("[" + ",".join(json_texts(array).to_pylist()) + "]")
@@ -70,6 +87,17 @@ def plain_text(array: pa.Array) -> pa.StringArray | None:
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return array.cast(pa.string())
     return None
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    types = pa.types
+    if types.is_struct(kind):
+        return all(_is_plain(kind.field(index).type) for index in range(kind.num_fields))
+    if types.is_list(kind) or types.is_large_list(kind):
+        return _is_plain(kind.value_type)
+    if types.is_map(kind):
+        return _is_plain(kind.key_type) and _is_plain(kind.item_type)
+    return any(is_kind(kind) for is_kind in _PLAIN) or (types.is_timestamp(kind) and kind.tz in {None, *_UTC})
 
 
 def _texts(array: pa.Array) -> pa.StringArray:

@@ -49,7 +49,7 @@ class ArrowRun:
     def _as_records(self, stream: Stream) -> RecordRun:
         """For stream maps and checks against the SCHEMA, which take a record at a time."""
         batch = self.batch
-        texts = ArrowRecords(batch).texts().to_pylist()
+        texts = ArrowRecords(batch).json_texts().to_pylist()
         optional = _cannot_be_null(stream.schema) & set(batch.schema.names)
         if any(batch.column(name).null_count for name in optional):
             texts = [_without(text, optional) for text in texts]

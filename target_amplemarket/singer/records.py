@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from target_amplemarket.singer.arrow_json import json_objects, json_values, plain_text
+from target_amplemarket.singer.arrow_json import json_objects, json_values, plain_text, record_struct
 from target_amplemarket.singer.json_faults import RecordFault, decoded
 
 Path = tuple[str, ...]
@@ -57,7 +57,9 @@ class Records(Protocol):
         ...
 
     def texts(self) -> pa.DictionaryArray:
-        """All of them as JSON text, pointing to it, so that what chooses among them copies none of it."""
+        """All of them as JSON text, or as a struct of which `json_texts` makes it; both are pointed to, so that what
+        chooses among them copies none of it.
+        """
         ...
 
 
@@ -158,7 +160,7 @@ class ArrowRecords:
     def __init__(self, batch: pa.RecordBatch) -> None:
         self.batch = batch
         self._columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-        self._texts: pa.DictionaryArray | None = None
+        self._texts: pa.StringArray | None = None
 
     def __len__(self) -> int:
         return int(self.batch.num_rows)
@@ -167,14 +169,18 @@ class ArrowRecords:
         return Columns([self._column(path) for path in paths])
 
     def json(self, index: int) -> bytes:
-        text: str = self.texts()[index].as_py()
+        text: str = self.json_texts()[index].as_py()
         return text.encode()
 
-    def texts(self) -> pa.DictionaryArray:
+    def json_texts(self) -> pa.StringArray:
         """All records as JSON text."""
         if self._texts is None:
-            self._texts = _pointing(json_objects(self.batch.schema.names, self.batch.columns, len(self)))
+            self._texts = json_objects(self.batch.schema.names, self.batch.columns, len(self))
         return self._texts
+
+    def texts(self) -> pa.DictionaryArray:
+        struct = record_struct(self.batch.schema.names, self.batch.columns)
+        return _pointing(self.json_texts() if struct is None else struct)
 
     def _column(self, path: Path) -> Sequence[object] | pa.StringArray:
         array, inner = self._columns.get(path[0]), path[1:]
@@ -187,7 +193,7 @@ class ArrowRecords:
         return _walk(json_values(array), inner) if text is None else text
 
 
-def _pointing(texts: pa.StringArray, *, step: int = 1) -> pa.DictionaryArray:
+def _pointing(texts: pa.Array, *, step: int = 1) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(np.arange(0, len(texts), step, dtype=np.int32), texts)
 
 

@@ -74,6 +74,18 @@ def arrow_table(content: bytes, schema: pa.Schema, *, columns: Sequence[str] | N
     return table.select(names).replace_schema_metadata(metadata or None)
 
 
+def arrow_schema(content: bytes) -> pa.Schema:
+    """The schema of what `arrow_file` wrote, for files whose columns vary.
+
+    Raises:
+        ValueError: The file is cut, damaged or another one.
+    """
+    try:
+        return pa.ipc.open_file(pa.py_buffer(content)).schema
+    except (ValueError, KeyError, OSError, pa.ArrowException):
+        raise ValueError("not a whole Arrow file") from None
+
+
 def _metadata(content: bytes, schema: pa.Schema) -> dict[bytes, bytes]:
     found = pa.ipc.open_file(pa.py_buffer(content)).schema
     metadata = dict(found.metadata or {})

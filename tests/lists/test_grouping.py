@@ -152,19 +152,43 @@ def test_a_list_never_shares_memory_with_the_block_that_its_leads_came_in(size: 
     assert closed[0].leads.get_total_buffer_size() < 2 * block.get_total_buffer_size() * size / 20_000 + 4_096
 
 
+def pointing(block: pa.Table, records: pa.Array) -> pa.Table:
+    """A block of leads with records that it points to."""
+    places = pa.DictionaryArray.from_arrays(np.arange(len(records), dtype=np.int32), records)
+    return block.drop_columns(["record"]).append_column("record", places).select(LEADS.names)
+
+
 @pytest.mark.parametrize(("chosen", "most_bytes"), [(19_000, 8_000_000), (30, 500_000)])
-def test_few_records_do_not_keep_the_text_of_their_block_alive(chosen: int, most_bytes: int) -> None:
+@pytest.mark.parametrize("is_struct", [False, True])
+def test_few_records_do_not_keep_those_of_their_block_alive(chosen: int, most_bytes: int, is_struct: bool) -> None:
     lists, before = open_lists(size=20_000), pa.total_allocated_bytes()
     texts = [f"{n:0>200}" for n in range(20_000)]
-    records = pa.DictionaryArray.from_arrays(np.arange(20_000, dtype=np.int32), pa.array(texts))
-    block = emails(1, 20_000).drop_columns(["record"]).append_column("record", records)
-    leads = block.select(LEADS.names).filter(pc.less_equal(block.column("record_no"), chosen))
+    records: pa.Array = pa.array(texts)
+    if is_struct:
+        records = pa.StructArray.from_arrays([records], ["text"])
+    block = pointing(emails(1, 20_000), records)
+    leads = block.filter(pc.less_equal(block.column("record_no"), chosen))
     assert list(lists.add("s", leads, KNOWN, 0.0)) == []
     del records, block, leads
     assert pa.total_allocated_bytes() - before < most_bytes
     (closed,) = lists.close_all()
+    kept = closed.leads.column("record").to_pylist()
+    assert [record["text"] for record in kept] == texts[:chosen] if is_struct else kept == texts[:chosen]
+    assert is_struct or closed.leads.schema == LEADS
+
+
+def test_records_whose_columns_differ_meet_in_one_list_as_text() -> None:
+    lists = open_lists(size=4)
+    blocks = [
+        pa.StructArray.from_arrays([pa.array([1])], ["a"]),
+        pa.StructArray.from_arrays([pa.array(["x"])], ["a"]),
+        pa.array(['{"a":null}']),
+    ]
+    for number, records in enumerate(blocks, start=1):
+        assert list(lists.add("s", pointing(emails(number, 1), records), KNOWN, 0.0)) == []
+    (closed,) = lists.add("s", pointing(emails(4, 1), blocks[0]), KNOWN, 0.0)
     assert closed.leads.schema == LEADS
-    assert closed.leads.column("record").to_pylist() == texts[:chosen]
+    assert closed.leads.column("record").to_pylist() == ['{"a":1}', '{"a":"x"}', '{"a":null}', '{"a":1}']
 
 
 STREAMS = st.sampled_from(["a", "b"])

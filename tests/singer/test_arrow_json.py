@@ -15,7 +15,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from singer_sdk.singerlib.json import serialize_json
 
-from target_amplemarket.singer.arrow_json import json_objects, json_texts, json_values
+from target_amplemarket.singer.arrow_json import json_objects, json_texts, json_values, record_struct
+from target_amplemarket.storage.arrow import arrow_file
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 PARIS = dt.timezone(dt.timedelta(hours=1))
@@ -74,6 +75,7 @@ def arrow_value(kind: pa.DataType, value: Any) -> Any:
     return value
 
 
+NOT_PLAIN = (pa.string_view(), pa.timestamp("us", tz="+01:00"))
 COLUMNS = TYPES.flatmap(lambda kind: st.tuples(st.just(kind), st.lists(values_of(kind), max_size=4)))
 
 
@@ -122,6 +124,57 @@ def test_columns_say_what_the_json_of_singer_sdk_says(column: tuple[pa.DataType,
 )
 def test_types_that_json_does_not_have(array: pa.Array, expected: list[Any]) -> None:
     assert json_values(array) == expected
+
+
+@given(st.lists(COLUMNS, min_size=1, max_size=3), st.data())
+def test_any_rows_of_a_struct_of_columns_say_later_what_the_columns_say_now(
+    drawn: list[tuple[pa.DataType, list[Any]]], data: st.DataObject
+) -> None:
+    count = min(len(values) for _, values in drawn)
+    columns = [pa.array([arrow_value(kind, value) for value in values[:count]], kind) for kind, values in drawn]
+    names = [f'c"{place % 2}' for place in range(len(columns))]
+    struct = record_struct(names, columns)
+    if struct is None:
+        assert any(str(kind) in str(column.type) for kind in NOT_PLAIN for column in columns)
+        return
+    chosen = data.draw(st.lists(st.integers(0, count - 1), unique=True) if count else st.just([]))
+    places = pa.array(sorted(chosen), pa.int64())
+    written = arrow_file(pa.table({"record": struct.take(places)}))
+    read = pa.ipc.open_file(written).read_all().column("record").combine_chunks()
+    assert json_texts(read).equals(json_objects(names, columns, count).take(places))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([0], pa.timestamp("s", "Europe/Paris")),
+        pa.array([1, None]).dictionary_encode(),
+        pc.run_end_encode(pa.array([7])),
+        pa.array([["a"]], pa.list_(pa.string_view())),
+        pa.array([{"a": "b"}], pa.struct([("a", pa.string_view())])),
+        pa.array([[1]], pa.list_view(pa.int8())),
+        pa.array([b"a"], pa.binary_view()),
+        pa.ExtensionArray.from_storage(pa.uuid(), pa.array([bytes(16)], pa.binary(16))),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_columns_that_files_or_selection_may_change_make_no_struct(column: pa.Array) -> None:
+    assert record_struct(["a", "b"], [pa.nulls(len(column)), column]) is None
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.large_string()), pa.json_()]
+)
+def test_text_in_any_form_is_plain_text_in_a_struct(kind: pa.DataType) -> None:
+    column = pa.array(["{}", None]).cast(kind)
+    struct = record_struct(["t"], [column])
+    assert struct is not None
+    assert struct.type == pa.struct([("t", pa.string())])
+    assert json_texts(struct).equals(json_objects(["t"], [column], 2))
+
+
+def test_no_columns_make_no_struct() -> None:
+    assert record_struct([], []) is None
 
 
 def test_of_members_of_the_same_name_the_last_counts() -> None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from target_amplemarket.singer.arrow_json import json_texts
 from target_amplemarket.singer.json_faults import RecordFault
 from target_amplemarket.singer.records import (
     ABSENT,
@@ -127,7 +128,14 @@ def test_columns_of_arrow_rows() -> None:
     assert list(nested) == [[1.5], None]
     assert [list(column) for column in nowhere] == [[ABSENT] * 2] * 4
     assert json.loads(records.json(0)) == {"a": 1, "s": {"x": "u", "y": [1.5]}}
-    assert records.texts().to_pylist()[1] == '{"a":null,"s":null}'
+    assert records.json_texts().to_pylist()[1] == '{"a":null,"s":null}'
+    assert json_texts(records.texts().dictionary).equals(records.json_texts())
+
+
+def test_rows_whose_text_depends_on_where_it_is_made_are_kept_as_text() -> None:
+    zoned = pa.array([0, 10**15], pa.timestamp("s", "Europe/Paris"))
+    records = ArrowRecords(pa.RecordBatch.from_pydict({"at": zoned}))
+    assert records.texts().dictionary.equals(records.json_texts())
 
 
 @pytest.mark.parametrize(
