@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -132,7 +133,8 @@ def _nested_or_odd_texts(array: pa.Array) -> pa.StringArray:
     if types.is_list_view(kind) or types.is_large_list_view(kind):
         return _texts(array.cast(pa.large_list(kind.value_type)))
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        return _grouped(array, json_texts(array.flatten()), "[]")
+        lengths = pc.fill_null(pc.list_value_length(array), 0).to_pylist()
+        return _grouped(array, json_texts(array.flatten()), lengths, "[]")
     if any(is_kind(kind) for is_kind in _BINARY):
         return _binary_texts(array)
     if types.is_run_end_encoded(kind):
@@ -222,18 +224,18 @@ def _struct_texts(array: pa.StructArray) -> pa.StringArray:
 
 def _map_texts(array: pa.MapArray) -> pa.StringArray:
     """Objects; a key that is no text is named by its JSON text."""
-    entries = array.cast(pa.list_(pa.struct([("key", array.type.key_type), ("value", array.type.item_type)])))
-    flat = entries.flatten()
-    keys, values = pc.struct_field(flat, [0]), pc.struct_field(flat, [1])
+    ends = array.offsets.to_pylist()
+    keys, values = (part.slice(ends[0], ends[-1] - ends[0]) for part in (array.keys, array.items))
     text = plain_text(keys)
     names = _quoted(json_texts(keys) if text is None else text)
-    return _grouped(entries, pc.binary_join_element_wise(names, ":", json_texts(values), ""), "{}")
+    lengths = [end - start for start, end in itertools.pairwise(ends)]
+    return _grouped(array, pc.binary_join_element_wise(names, ":", json_texts(values), ""), lengths, "{}")
 
 
-def _grouped(array: pa.Array, flat: pa.StringArray, brackets: str) -> pa.StringArray:
+def _grouped(array: pa.Array, flat: pa.StringArray, lengths: Iterable[int], brackets: str) -> pa.StringArray:
     entries = iter(flat.to_pylist())
-    lengths = pc.list_value_length(array).to_pylist()
-    return pa.array([None if n is None else _bracketed(entries, n, brackets) for n in lengths], pa.string())
+    texts = pa.array([_bracketed(entries, length, brackets) for length in lengths], pa.string())
+    return pc.if_else(array.is_valid(), texts, NO_TEXT)
 
 
 def _bracketed(entries: Iterator[str], count: int, brackets: str) -> str:

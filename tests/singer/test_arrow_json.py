@@ -36,6 +36,9 @@ KINDS: dict[pa.DataType, st.SearchStrategy[Any]] = {
     pa.time64("us"): st.times(),
     pa.duration("us"): st.timedeltas(dt.timedelta(days=-9999), dt.timedelta(days=9999)),
 }
+MAP_OF_NULLS = pa.map_(pa.string(), pa.list_(pa.null()))
+"""Arrow cannot cast slices of it."""
+
 LEAVES = [*KINDS, pa.null()]
 TYPES = st.recursive(
     st.sampled_from(LEAVES),
@@ -117,6 +120,10 @@ def test_columns_say_what_the_json_of_singer_sdk_says(column: tuple[pa.DataType,
         (pa.array([[1], None], pa.list_view(pa.int8())), [[1], None]),
         (pa.array([[(1, "x")]], pa.map_(pa.int8(), pa.string())), [{"1": "x"}]),
         (pa.array([{}, None], pa.struct([])), [{}, None]),
+        (
+            pa.array([[("a", [None])], [("b", [None] * 3), ("c", [None])], None], MAP_OF_NULLS).slice(1),
+            [{"b": [None] * 3, "c": [None]}, None],
+        ),
         (pa.ExtensionArray.from_storage(pa.uuid(), pa.array([bytes(16)], pa.binary(16))), [str(uuid.UUID(int=0))]),
         (pa.ExtensionArray.from_storage(pa.json_(), pa.array(["{}"])), ["{}"]),
     ],
@@ -175,6 +182,17 @@ def test_text_in_any_form_is_plain_text_in_a_struct(kind: pa.DataType) -> None:
 
 def test_no_columns_make_no_struct() -> None:
     assert record_struct([], []) is None
+
+
+def test_entries_that_stand_in_a_null_map_are_not_taken_for_those_of_the_next() -> None:
+    entries = pa.StructArray.from_arrays(
+        [pa.array(["a", "b", "c"]), pa.array([1, 2, 3])],
+        fields=[pa.field("key", pa.string(), nullable=False), pa.field("value", pa.int64())],
+    )
+    ends, second_is_null = pa.array([0, 1, 2, 3], pa.int32()).buffers()[1], pa.py_buffer(bytes([0b101]))
+    maps = pa.MapArray.from_buffers(pa.map_(pa.string(), pa.int64()), 3, [second_is_null, ends], children=[entries])
+    assert json_values(maps) == [{"a": 1}, None, {"c": 3}]
+    assert json_values(maps.slice(1)) == [None, {"c": 3}]
 
 
 def test_of_members_of_the_same_name_the_last_counts() -> None:
