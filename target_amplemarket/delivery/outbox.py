@@ -82,7 +82,7 @@ class Outbox:
 
     def _write(self, name: str, intent: Intent, leads: pa.Table) -> None:
         table = leads.replace_schema_metadata({_METADATA_KEY: msgspec.json.encode(intent)})
-        self._folder.write(name, arrow_file(table))
+        self._folder.write(name, arrow_file(table, compression="lz4"))  # mostly gone in seconds: not its size counts
 
     def remove(self, file_name: str) -> None:
         """Forget an intent whose outcome is recorded."""

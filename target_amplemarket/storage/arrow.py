@@ -6,12 +6,11 @@ import hashlib
 import io
 import secrets
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)  # threads cost more than they bring
 _CHECKSUM_KEY: Final = b"sha256"
 _BLANK: Final = b"0" * 64
 
@@ -34,16 +33,17 @@ def sorted_by(table: pa.Table, name: str) -> pa.Table:
     return table.take(pc.sort_indices(table.column(name)))
 
 
-def arrow_file(table: pa.Table) -> bytes:
-    """A table in Arrow IPC file format, compressed with zstd, readable by anything that reads Arrow files.
+def arrow_file(table: pa.Table, *, compression: Literal["zstd", "lz4"] = "zstd") -> bytes:
+    """A table in Arrow IPC file format, readable by anything that reads Arrow files.
 
     Arrow has no checksum of its own, and of single flipped bits more than half change values silently (measured). The
     schema's metadata therefore hold the SHA-256 of the whole file as it is with zeros in place of that sum.
     """
     place = secrets.token_hex(32).encode()  # occurs nowhere else, whatever the table holds
     sink = io.BytesIO()
+    options = pa.ipc.IpcWriteOptions(compression=compression, use_threads=False)  # threads cost more than they bring
     marked = table.replace_schema_metadata({**(table.schema.metadata or {}), _CHECKSUM_KEY: place})
-    with pa.ipc.new_file(sink, marked.schema, options=_OPTIONS) as writer:
+    with pa.ipc.new_file(sink, marked.schema, options=options) as writer:
         writer.write_table(marked)
     content = sink.getvalue()
     return content.replace(place, _checksum(content, place))
