@@ -24,7 +24,7 @@ from target_amplemarket.singer.arrow_files import (
     schema_object,
 )
 from target_amplemarket.singer.arrow_run import NO_LINE, ArrowRun
-from target_amplemarket.singer.messages import Message, Schema
+from target_amplemarket.singer.messages import Expected, Message, Schema
 from target_amplemarket.singer.stop import StopRequest
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def push_rows(
         if missing := [name for name in key_properties if name not in source.schema.names]:
             raise SettingsError(f"`key_properties` names columns that the table does not have: {', '.join(missing)}")
 
-    def messages(stop: StopRequest) -> Iterator[Message | ArrowRun]:
+    def messages(stop: StopRequest, _: Expected) -> Iterator[Message | ArrowRun]:
         for source in sources:
             yield Schema(stream, schema_object(source.schema), tuple(key_properties), NO_LINE)
             for piece in source.pieces():

@@ -56,7 +56,7 @@ from target_amplemarket.services import intake_of, open_service
 from target_amplemarket.services.calls import Surroundings
 from target_amplemarket.services.protocol import ListRequest, Service
 from target_amplemarket.singer.arrow_run import ArrowRun
-from target_amplemarket.singer.messages import Message
+from target_amplemarket.singer.messages import Expected, Message
 from target_amplemarket.singer.stop import StopRequest
 from target_amplemarket.singer.streams import Mapper, Streams
 from target_amplemarket.storage.durable import Folder, System
@@ -79,14 +79,14 @@ class Input:
     """Where messages come from and where STATE goes.
 
     Attributes:
-        messages: Makes the messages; looks at the stop request between them.
+        messages: Makes the messages; looks at the stop request between them, and asks what the records are read for.
         emit: Takes the JSON text of a STATE value that may leave.
         mapper: Set when stream maps or flattening are configured.
         watch: Takes the books before the run begins, to look at while it lasts.
         is_whole: The streams as a tap gives them, whose counts can be compared; a replay is a part of them.
     """
 
-    messages: Callable[[StopRequest], Iterable[Message | ArrowRun]]
+    messages: Callable[[StopRequest, Expected], Iterable[Message | ArrowRun]]
     emit: Callable[[bytes], None]
     mapper: Mapper | None = None
     watch: Callable[[Books], None] | None = None
@@ -197,7 +197,7 @@ class _Run:
         if given.watch is not None:
             given.watch(pipeline.recorder.books)
         note_under_way()
-        failure = _failure_of(lambda: pipeline.run(given.messages(self.stop)))
+        failure = _failure_of(lambda: pipeline.run(given.messages(self.stop, pipeline.taker.streams.read_with_lines)))
         failure = failure or _failure_of(lambda: self._audit(pipeline.recorder.resent, freed))
         failure = failure or _failure_of(lambda: _refuse_held(recovered))
         ended_at, exit_code = self.clock.now(), _exit_code(failure)

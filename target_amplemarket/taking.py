@@ -25,6 +25,7 @@ from target_amplemarket.lists.lead_list import LeadList
 from target_amplemarket.recording import Recorder
 from target_amplemarket.singer.arrow_run import ArrowRun, blocks_of
 from target_amplemarket.singer.batch import BatchReader
+from target_amplemarket.singer.line_records import OpenBlock
 from target_amplemarket.singer.messages import (
     ActivateVersion,
     Batch,
@@ -38,7 +39,7 @@ from target_amplemarket.singer.messages import (
 )
 from target_amplemarket.singer.stop import StopRequest
 from target_amplemarket.singer.streams import RecordBlock, Stream, Streams
-from target_amplemarket.singer.turns import gathered
+from target_amplemarket.singer.turns import Gathered, gathered, opened
 
 LOGGER: Final = logging.getLogger("target-amplemarket")
 
@@ -120,6 +121,8 @@ class Taker:
         match message:
             case RecordRun() | ArrowRun():
                 yield from self._take_blocks(blocks_of(message, self.streams, self._next_record_no))
+            case OpenBlock():
+                yield from self._take_gathered(opened(message, self.streams, self._next_record_no))
             case Turns():
                 yield from self._take_turns(message)
             case Batch():
@@ -163,7 +166,9 @@ class Taker:
                 if self.ceilings.cut_at is not None:
                     break
             return
-        found = gathered(turns, self.streams, self._next_record_no)
+        yield from self._take_gathered(gathered(turns, self.streams, self._next_record_no))
+
+    def _take_gathered(self, found: Gathered) -> Iterator[LeadList]:
         if found.record_count:
             yield from self._take_together(found.blocks, found.record_count)
         for record_no, value in found.states:
@@ -258,9 +263,9 @@ class Taker:
                 extra_fields=self.settings.extra_fields,
                 owner_field=self.settings.owner_field,
             )
+            self.streams.expect(stream.name, mapping.paths)
             if mapping != self.mappings.get(stream.name):
                 self.mappings[stream.name] = mapping
-                self.streams.expect(stream.name, mapping.paths)
                 _describe(stream.name, mapping)
         return self.mappings[stream.name]
 

@@ -24,7 +24,7 @@ from singer_sdk.plugin_base import _ConfigInput
 
 from target_amplemarket.config import Settings, json_schema, read_settings
 from target_amplemarket.errors import SettingsError, StorageError, TargetError
-from target_amplemarket.singer.messages import Message
+from target_amplemarket.singer.messages import Expected, Message
 from target_amplemarket.singer.reader import BlockReader
 from target_amplemarket.singer.stop import StopRequest
 
@@ -95,7 +95,7 @@ class TargetAmplemarket(Target):
         is_mapped = bool(self.config.get("stream_maps")) or bool(self.config.get("flattening_enabled"))
         return cast("Mapper", self.mapper) if is_mapped else None  # the SDK's own declares more
 
-    def _consume(self, messages: Callable[[StopRequest], Iterator[Message]]) -> None:
+    def _consume(self, messages: Callable[[StopRequest, Expected], Iterator[Message]]) -> None:
         from target_amplemarket.runner import Input, execute  # what only a run needs does not slow `--about` down
 
         given = Input(messages, _emit, self.record_mapper)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import threading
 from collections import Counter
@@ -21,7 +22,7 @@ from target_amplemarket.results.reader import read_results
 from target_amplemarket.results.summary import RunSummary
 from target_amplemarket.runner import Input, execute
 from target_amplemarket.singer.lines import read_lines
-from target_amplemarket.singer.messages import read_messages
+from target_amplemarket.singer.messages import Expected, read_messages
 from target_amplemarket.singer.stop import StopRequest
 
 Messages = bytes | Iterable[dict[str, Any]]
@@ -73,8 +74,10 @@ def run_singer(
     states: list[str] = []
     summaries: list[RunSummary] = []
 
-    def read(stop: StopRequest) -> Iterator[Any]:
-        taken = read_messages(read_lines(io.BytesIO(as_bytes(messages)), stop, idle_s=0.01), Counter())
+    def read(stop: StopRequest, expected: Expected) -> Iterator[Any]:
+        content = as_bytes(messages)
+        source = _InBlocks(content) if stop_after is None else io.BytesIO(content)
+        taken = read_messages(read_lines(source, stop, idle_s=0.01), Counter(), expected)
         for number, message in enumerate(taken):
             if number == stop_after:
                 stop.request(15)
@@ -93,6 +96,17 @@ def run_singer(
     summary = summaries[0]
     rows = read_results(path, run=summary.run_id) if summary.rows else read_results(path).slice(0, 0)
     return Ran(summary, error, states, path, rows.sort_by("record_no"))
+
+
+class _InBlocks(io.BytesIO):
+    """Some lines a read, so that streams are known when more of them comes, as it is with inputs of more than 4 MiB."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self._line_count = max(3, content.count(b"\n") // 8)
+
+    def read(self, size: int | None = -1) -> bytes:
+        return b"".join(itertools.islice(self, self._line_count))
 
 
 def as_bytes(messages: Messages) -> bytes:

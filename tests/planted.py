@@ -274,8 +274,8 @@ DEFECTS = (
     Planted(
         "as many values as lines are taken for one a line",
         "singer/json_faults.py",
-        "    return len(between) + 1 if is_sure else None\n",
-        "    return len(between) + 1\n",
+        "    return ends if is_sure else None\n",
+        "    return ends\n",
         ("tests/singer/test_messages.py",),
     ),
     Planted(

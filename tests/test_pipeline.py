@@ -451,9 +451,9 @@ def test_a_stop_after_the_input_has_ended_leaves_unsent_lists_to_the_next_run(
         def sleep(self, duration_s: float, wake: Any = None) -> None:
             stops[0].request(15)
 
-    def read(stop: Any) -> Any:
+    def read(stop: Any, expected: Any) -> Any:
         stops.append(stop)
-        return read_messages(read_lines(io.BytesIO(as_bytes(contacts(2))), stop, idle_s=0.01), Counter())
+        return read_messages(read_lines(io.BytesIO(as_bytes(contacts(2))), stop, idle_s=0.01), Counter(), expected)
 
     with pytest.raises(Stopped) as caught:
         execute(read_settings(settings), Input(read, lambda _: None), report=lambda _: None, clock=StoppingClock())
@@ -499,9 +499,9 @@ def test_a_list_that_waits_long_enough_is_closed_so_that_state_goes_on(
     clock, states = VirtualClock(), []
     left_while_open: list[list[str]] = []
 
-    def read(stop: Any) -> Any:
+    def read(stop: Any, expected: Any) -> Any:
         trickle = [*contacts(3), state({"at": 3})]
-        yield from read_messages(read_lines(io.BytesIO(as_bytes(trickle)), stop, idle_s=0.01), Counter())
+        yield from read_messages(read_lines(io.BytesIO(as_bytes(trickle)), stop, idle_s=0.01), Counter(), expected)
         clock.sleep(200.0)
         yield Idle()
         left_while_open.append(list(states))
@@ -574,8 +574,8 @@ def test_when_a_state_leaves_every_record_before_it_has_a_durable_row(settings: 
         numbers = set(read_results(settings["results_path"]).column("record_no").to_pylist())
         assert numbers >= set(range(1, seen[-1] + 1))
 
-    def read(stop: Any) -> Any:
-        return read_messages(read_lines(io.BytesIO(as_bytes(messages)), stop, idle_s=0.01), Counter())
+    def read(stop: Any, expected: Any) -> Any:
+        return read_messages(read_lines(io.BytesIO(as_bytes(messages)), stop, idle_s=0.01), Counter(), expected)
 
     small = read_settings(settings | {"batch_size_rows": 2})
     execute(small, Input(read, emit), report=lambda _: None)
@@ -595,9 +595,9 @@ def test_a_list_that_was_sent_again_is_noted_before_the_run_may_be_killed(
         [file] = Path(settings["results_path"]).glob("runs/*.json")
         noted.append(json.loads(file.read_bytes())["resent"])
 
-    def read(stop: Any) -> Any:
+    def read(stop: Any, expected: Any) -> Any:
         messages = as_bytes([*contacts(2), state({"at": 2})])
-        return read_messages(read_lines(io.BytesIO(messages), stop, idle_s=0.01), Counter())
+        return read_messages(read_lines(io.BytesIO(messages), stop, idle_s=0.01), Counter(), expected)
 
     execute(read_settings(settings), Input(read, emit), report=lambda _: None)
     [[marker]] = noted
@@ -650,9 +650,9 @@ def test_a_state_leaves_when_the_rows_of_records_that_go_into_no_list_are_on_dis
     def emit(_: bytes) -> None:
         seen.append(read_results(settings["results_path"]).num_rows)
 
-    def read(stop: Any) -> Any:
+    def read(stop: Any, expected: Any) -> Any:
         lines = as_bytes([schema("people", "title"), *(record("people", id=n) for n in range(3)), state({"at": 3})])
-        return read_messages(read_lines(io.BytesIO(lines), stop, idle_s=0.01), Counter())
+        return read_messages(read_lines(io.BytesIO(lines), stop, idle_s=0.01), Counter(), expected)
 
     execute(read_settings(settings), Input(read, emit), report=lambda _: None)
     assert seen == [3]

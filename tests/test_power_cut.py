@@ -156,8 +156,8 @@ def run_until(cut_at: int, settings: dict[str, Any], messages: Messages) -> tupl
 
     calls.write = write_with_power
 
-    def read(stop: Any) -> Iterator[Any]:
-        return read_messages(read_lines(io.BytesIO(as_bytes(messages)), stop, idle_s=0.01), Counter())
+    def read(stop: Any, expected: Any) -> Iterator[Any]:
+        return read_messages(read_lines(io.BytesIO(as_bytes(messages)), stop, idle_s=0.01), Counter(), expected)
 
     def emit(value: bytes) -> None:
         if system.is_dead:
@@ -261,11 +261,11 @@ def stopped_at(at: int, number: int, settings: dict[str, Any], messages: Message
         if call == at and stops:
             stops[0].request(number)
 
-    def read(stop: Any) -> Iterator[Any]:
+    def read(stop: Any, expected: Any) -> Iterator[Any]:
         if system.calls >= at:
             stop.request(number)
         stops.append(stop)
-        return read_messages(read_lines(io.BytesIO(as_bytes(messages)), stop, idle_s=0.01), Counter())
+        return read_messages(read_lines(io.BytesIO(as_bytes(messages)), stop, idle_s=0.01), Counter(), expected)
 
     system.before_call = wish
     given = Input(read, lambda value: states.append(value.decode()))

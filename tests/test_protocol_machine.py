@@ -46,7 +46,7 @@ from target_amplemarket.services.protocol import (
     Unknown,
 )
 from target_amplemarket.singer.lines import read_lines
-from target_amplemarket.singer.messages import read_messages
+from target_amplemarket.singer.messages import Expected, read_messages
 from target_amplemarket.singer.stop import StopRequest
 from target_amplemarket.storage.durable import Folder
 from tests.harness import VirtualClock, as_bytes, record, schema, state
@@ -383,9 +383,9 @@ class Protocol(RuleBasedStateMachine):
                 messages.append(state({"at": person}))
         summaries: list[RunSummary] = []
 
-        def read(stop: StopRequest) -> Iterator[Any]:
+        def read(stop: StopRequest, expected: Expected) -> Iterator[Any]:
             lines = read_lines(io.BytesIO(as_bytes(messages)), stop, idle_s=0.01)
-            for number, message in enumerate(read_messages(lines, Counter())):
+            for number, message in enumerate(read_messages(lines, Counter(), expected)):
                 if number == stop_after:
                     stop.request(15)
                     return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib.util
 import os
 import resource
 import sys
@@ -27,6 +28,8 @@ def main() -> None:
     if sys.platform == "linux":
         os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is imported: else its threads spin, without work
+    if importlib.util.find_spec("dateutil") is None:  # Arrow asks for it at every conversion, and looks far and wide
+        sys.modules["dateutil"] = None  # type: ignore[assignment]  # says at once that it is not there
     gc.disable()  # what start-up makes stays: looking for garbage in it takes a tenth of the time it needs
     from target_amplemarket.cli.program import make_cli
 

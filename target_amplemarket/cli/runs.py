@@ -125,7 +125,7 @@ def _run_replay(settings: Settings, replaying: Replay, output: str) -> None:
         replaying.remember(summary.run_id, summary.records)
         _print_summary(summary, settings, output)
 
-    execute(settings, Input(replaying.messages, lambda _: None, is_whole=False), report=report)
+    execute(settings, Input(lambda stop, _: replaying.messages(stop), lambda _: None, is_whole=False), report=report)
 
 
 def _print_summary(summary: RunSummary, settings: Settings, output: str) -> None:

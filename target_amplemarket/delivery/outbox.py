@@ -116,7 +116,7 @@ def _leads_of(content: bytes) -> pa.Table:
         ValueError, KeyError: The file is cut, damaged or another one.
     """
     kept = arrow_schema(content).field("record").type
-    if pa.types.is_struct(kept):
+    if not pa.types.is_string(kept):
         return with_record_texts(arrow_table(content, with_record_type(LEADS, kept)))
     try:
         return arrow_table(content, LEADS)

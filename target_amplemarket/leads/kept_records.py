@@ -1,7 +1,8 @@
-"""What leads keep of their records: JSON text, or the columns that it can be made of.
+"""What leads keep of their records: JSON text, or that of which it can be made.
 
-Few result rows keep a record, so the text of rows that came as columns is made only when one of them does. In schema
-`LEADS` such records are a struct; in `MAPPED` text and struct are pointed to, each record once and in their order.
+Few result rows keep a record, so text is made only when one of them does: of the RECORD message in which a record came
+(binary), or of the columns (struct). In schema `LEADS` records are in one of these three forms; in `MAPPED` they point
+to it, each record once and in their order.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from target_amplemarket.singer.arrow_json import json_texts
+from target_amplemarket.singer.envelopes import open_envelope
 
 
 def record_texts(records: pa.Array, kept: pa.BooleanArray | None = None) -> pa.StringArray:
     """Records in any of these forms as JSON text; null where there is none, or where it is not to be kept."""
     is_kept = records.is_valid() if kept is None else pc.and_(records.is_valid(), kept)
     own = _own(records.filter(is_kept))
-    texts = json_texts(own) if pa.types.is_struct(own.type) else own
+    texts = _texts(own)
     if len(texts) == len(records):
         return texts
     return pc.replace_with_mask(pa.nulls(len(records), pa.string()), is_kept, texts)
@@ -41,10 +43,19 @@ def _with_records(leads: pa.Table, form: Callable[[pa.Array], pa.Array]) -> pa.T
     return leads.set_column(place, field.with_type(formed.type), formed)
 
 
+def _texts(records: pa.Array) -> pa.StringArray:
+    """JSON text of records in any form, none of them null."""
+    if pa.types.is_struct(records.type):
+        return json_texts(records)
+    if pa.types.is_binary(records.type):
+        return pa.array([bytes(open_envelope(message).record) for message in records.to_pylist()], pa.string())
+    return records
+
+
 def _own(records: pa.Array) -> pa.Array:
     if not pa.types.is_dictionary(records.type):
         return records
-    if pa.types.is_string(records.type.value_type):
-        return records.cast(pa.string())
+    if not pa.types.is_struct(records.type.value_type):
+        return records.cast(records.type.value_type)
     columns = records.dictionary
     return columns if len(records) == len(columns) else columns.take(records.indices)

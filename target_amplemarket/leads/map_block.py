@@ -79,7 +79,7 @@ def map_block(block: RecordBlock, mapping: StreamMapping, rules: Rules) -> Mappe
     is_lead = pc.and_(pc.is_valid(routes.list_type), pc.is_null(fault_codes))
     record_no = pa.array(block.record_nos)
     record_key = key_column(mapping.keys, values, count)
-    record = block.records.texts() if rules.keep_records else pa.nulls(count, MAPPED.field("record").type)
+    record = block.records.kept() if rules.keep_records else pa.nulls(count, MAPPED.field("record").type)
     leads = pa.table(_lead_rows(record_no, record_key, columns, routes, mapping, values) | {"record": record})
     rejections = REJECTIONS.empty_table()
     if is_lead.true_count < count:  # that all are leads is most common

@@ -117,7 +117,7 @@ def _records(stream: str, lines: Lines) -> Iterator[RecordRun]:
         InputError: A line is no JSON object, after the records before it were handed out.
     """
     listed = list(lines)
-    raws = _plain(listed) if most_brackets(lines.content) < MAX_DEPTH else None
+    raws = _plain(listed) if most_brackets(lines) < MAX_DEPTH else None
     if raws is not None:
         yield RecordRun(stream, raws, listed)
         return

@@ -17,15 +17,17 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
-from target_amplemarket.singer.lines import newlines
+from target_amplemarket.singer.lines import IN_CACHE, Lines
 
 MAX_DEPTH: Final = 64
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _DECODE_ANY: Final = msgspec.json.Decoder().decode
 _OPENING: Final = ord("{")
 _CLOSING: Final = ord("}")
-_NEITHER_OPENING_NOR_NEWLINE: Final = bytes(set(range(256)) - set(b"{[\n"))
+_NEWLINE: Final = ord("\n")
+_EITHER_OPENING, _BUT_32 = ord("{") & ord("["), 0xFF - 32
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"{}[]"))
 
 
@@ -101,21 +103,28 @@ def decoded(content: bytes | msgspec.Raw, decode: Callable[[Any], Any] = _DECODE
         return RecordFault.NESTED_TOO_DEEP
 
 
-def most_brackets(lines: bytes) -> int:
-    """The most brackets that one of the lines opens: a bound of its depth."""
-    return max(map(len, lines.translate(None, _NEITHER_OPENING_NOR_NEWLINE).split(b"\n")))
+def most_brackets(lines: Lines) -> int:
+    """A bound of the brackets that one of the lines opens, and so of its depth; those up to 63 bytes off may count."""
+    codes, firsts = np.frombuffer(lines.content, np.uint8), range(0, len(lines.content), IN_CACHE)
+    bits = [np.packbits((codes[at:][:IN_CACHE] & _BUT_32) == _EITHER_OPENING) for at in firsts]
+    padding = np.zeros(-sum(map(len, bits)) % 8, np.uint8)
+    words = np.concatenate([*bits, padding]).view(np.uint64)
+    opened_before = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.bitwise_count(words), dtype=np.int64)])
+    bounds = np.concatenate([np.zeros(1, np.intp), lines.newlines, np.full(1, len(codes))]) // 64
+    return int((opened_before[np.minimum(bounds[1:] + 1, len(words))] - opened_before[bounds[:-1]]).max())
 
 
-def object_line_count(lines: bytes) -> int | None:
-    """How many lines there are, if an object ends before and another begins after every newline between them.
+def object_line_ends(lines: Lines) -> npt.NDArray[np.intp] | None:
+    """Where each line ends, if an object ends before and another begins after every newline between them.
 
     No JSON value holds such a newline, so as many values as lines are one value a line.
     """
-    codes = np.frombuffer(lines, np.uint8)
-    ends = newlines(lines)
-    between = ends[:-1] if lines.endswith(b"\n") else ends
+    codes, ends = np.frombuffer(lines.content, np.uint8), lines.newlines
+    if codes[-1] != _NEWLINE:
+        ends = np.append(ends, len(codes))
+    between = ends[:-1]
     is_sure = (codes[between - 1] == _CLOSING).all() and (codes[between + 1] == _OPENING).all()
-    return len(between) + 1 if is_sure else None
+    return ends if is_sure else None
 
 
 def too_deep(content: bytes) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import io
 import os
 import select
@@ -29,7 +30,7 @@ _PIPE_BYTES: Final = 1024 * 1024
 """As much as an ordinary user is granted."""
 
 _NEWLINE: Final = ord("\n")
-_IN_CACHE: Final = 1 << 18
+IN_CACHE: Final = 1 << 18
 """So many bytes, and what is made of them, stay in the processor's cache."""
 
 _BOM: Final = b"\xef\xbb\xbf"
@@ -51,7 +52,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     byte_offset: int  # of the first byte, 0-based
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Lines:
     """Consecutive whole lines of UTF-8; nothing when nothing arrived for a while.
 
@@ -64,6 +65,13 @@ class Lines:
     content: bytes = b""
     line_no: int = 1
     byte_offset: int = 0
+
+    @functools.cached_property
+    def newlines(self) -> npt.NDArray[np.intp]:
+        """Where the newlines stand."""
+        codes, starts = np.frombuffer(self.content, np.uint8), range(0, len(self.content), IN_CACHE)
+        pieces = (np.flatnonzero(codes[at:][:IN_CACHE] == _NEWLINE) + at for at in starts)
+        return np.concatenate([np.zeros(0, np.intp), *pieces])
 
     def __iter__(self) -> Iterator[Line]:
         """Line by line; blank lines are left out."""
@@ -110,19 +118,12 @@ def _take(chunk: bytes, line_no: int, byte_offset: int) -> Generator[Lines, None
     fault, sound = None, len(chunk)
     if len(chunk) > MAX_LINE_BYTES or not _is_utf8(chunk):
         fault, sound = _first_fault(chunk, line_no, byte_offset)
+    lines = Lines(chunk[:sound], line_no, byte_offset)
     if sound:
-        yield Lines(chunk[:sound], line_no, byte_offset)
+        yield lines
     if fault:
         raise fault
-    return line_no + len(newlines(chunk))
-
-
-def newlines(content: bytes) -> npt.NDArray[np.intp]:
-    """Where the newlines stand."""
-    codes, starts = np.frombuffer(content, np.uint8), range(0, len(content), _IN_CACHE)
-    return np.concatenate(
-        [np.zeros(0, np.intp), *(np.flatnonzero(codes[at:][:_IN_CACHE] == _NEWLINE) + at for at in starts)]
-    )
+    return line_no + len(lines.newlines)
 
 
 def _first_fault(chunk: bytes, line_no: int, byte_offset: int) -> tuple[MalformedLine | None, int]:

@@ -7,22 +7,24 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
 
 from target_amplemarket.errors import MalformedLine
+from target_amplemarket.singer.envelopes import KIND_AND_STREAM, NOTHING, Envelope, open_envelope, open_envelopes
 from target_amplemarket.singer.json_faults import (
     MAX_DEPTH,
     RecordFault,
     decoded,
     most_brackets,
-    object_line_count,
+    object_line_ends,
     repair,
     too_deep,
 )
+from target_amplemarket.singer.line_records import OpenBlock, open_block
 from target_amplemarket.singer.lines import Line, Lines
+from target_amplemarket.singer.records import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,35 +83,21 @@ class Turns:
     messages: tuple[RecordRun | State, ...]
 
 
-Message = Schema | RecordRun | Turns | Batch | State | ActivateVersion | Idle
+Message = Schema | RecordRun | OpenBlock | Turns | Batch | State | ActivateVersion | Idle
 
+Expected = Callable[[], Mapping[str, Sequence[Path]]]
+"""By stream, the members of its records that will be asked for, as far as that is known by now."""
 
-_NOTHING: Final = msgspec.Raw(b"")
-
-
-class _Envelope(msgspec.Struct, gc=False):
-    type: str = ""
-    stream: str | None = None
-    record: msgspec.Raw = _NOTHING
-    schema: msgspec.Raw = _NOTHING
-    value: msgspec.Raw = _NOTHING
-    key_properties: list[str] | None = None
-    encoding: dict[str, Any] | None = None
-    manifest: list[str] | None = None
-
-
-_DECODE: Final = msgspec.json.Decoder(_Envelope).decode
-_DECODE_LINES: Final = msgspec.json.Decoder(_Envelope).decode_lines
-_KIND_AND_STREAM: Final = attrgetter("type", "stream")
 _BRACE: Final = ord("{")
 
 
-def read_messages(blocks: Iterable[Lines], counts: Counter[str]) -> Iterator[Message]:
+def read_messages(blocks: Iterable[Lines], counts: Counter[str], expected: Expected = dict) -> Iterator[Message]:
     """Decode lines into messages.
 
     Args:
         blocks: From `read_lines`.
         counts: Filled with the number of messages by type.
+        expected: Asked before each block; records of these streams may come as an `OpenBlock`.
 
     Raises:
         MalformedLine: A line that is not a Singer message, after the messages before it were handed out.
@@ -117,37 +105,40 @@ def read_messages(blocks: Iterable[Lines], counts: Counter[str]) -> Iterator[Mes
     for block in blocks:
         if not block.content:
             yield Idle()
-        elif (envelopes := _opened_at_once(block.content)) is not None:
+        elif (opened := open_block(block, expected())) is not None:
+            counts.update(RECORD=opened.record_count, STATE=len(opened.states))
+            yield opened
+        elif (envelopes := _opened_at_once(block)) is not None:
             yield from _at_once(envelopes, block, counts)
         else:
             yield from _line_by_line(block, counts)
 
 
-def _opened_at_once(content: bytes) -> list[_Envelope] | None:
+def _opened_at_once(block: Lines) -> list[Envelope] | None:
     """One envelope a line; None where some line needs a closer look: blank, broken, or perhaps nested too deep."""
-    line_count = object_line_count(content)
-    if line_count is None or most_brackets(content) > MAX_DEPTH:
+    ends = object_line_ends(block)
+    if ends is None or most_brackets(block) > MAX_DEPTH:
         return None
     try:
-        envelopes = _DECODE_LINES(content)
+        envelopes = open_envelopes(block.content)
         is_plain = all(map(_is_plain, envelopes))
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None
-    return envelopes if is_plain and len(envelopes) == line_count else None
+    return envelopes if is_plain and len(envelopes) == len(ends) else None
 
 
-def _is_plain(envelope: _Envelope) -> bool:
+def _is_plain(envelope: Envelope) -> bool:
     if envelope.type == "RECORD":
         record = envelope.record
-        return record is not _NOTHING and memoryview(record)[0] == _BRACE and envelope.stream is not None
-    return envelope.value is not _NOTHING if envelope.type == "STATE" else bool(envelope.type)
+        return record is not NOTHING and memoryview(record)[0] == _BRACE and envelope.stream is not None
+    return envelope.value is not NOTHING if envelope.type == "STATE" else bool(envelope.type)
 
 
-def _at_once(envelopes: list[_Envelope], block: Lines, counts: Counter[str]) -> Iterator[Message]:
+def _at_once(envelopes: list[Envelope], block: Lines, counts: Counter[str]) -> Iterator[Message]:
     split = functools.cache(lambda: list(block))
     first = 0
     stretch: list[RecordRun | State] = []
-    for (kind, stream), group in itertools.groupby(envelopes, key=_KIND_AND_STREAM):
+    for (kind, stream), group in itertools.groupby(envelopes, key=KIND_AND_STREAM):
         some = list(group)
         counts[kind] += len(some)
         if kind == "RECORD":
@@ -215,7 +206,7 @@ def _line_by_line(block: Lines, counts: Counter[str]) -> Iterator[Message]:
         yield run
 
 
-def _open(line: Line) -> tuple[_Envelope, RecordFault | None]:
+def _open(line: Line) -> tuple[Envelope, RecordFault | None]:
     envelope, fault = _envelope(line.content), None
     if envelope is None:
         envelope, fault = _open_repaired(line)
@@ -226,23 +217,23 @@ def _open(line: Line) -> tuple[_Envelope, RecordFault | None]:
     return envelope, fault
 
 
-def _envelope(content: bytes) -> _Envelope | None:
+def _envelope(content: bytes) -> Envelope | None:
     """None where strict JSON or a member's type says no; what the decoder says of it may hold a value."""
     try:
-        return _DECODE(content)
+        return open_envelope(content)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
 
 
-def _record_fault(envelope: _Envelope, line: Line) -> RecordFault | None:
-    if envelope.stream is None or envelope.record is _NOTHING:
+def _record_fault(envelope: Envelope, line: Line) -> RecordFault | None:
+    if envelope.stream is None or envelope.record is NOTHING:
         raise _malformed(line, "a RECORD needs `stream` and `record`")
     if memoryview(envelope.record)[0] != _BRACE:
         return RecordFault.NOT_AN_OBJECT
     return RecordFault.NESTED_TOO_DEEP if too_deep(line.content) else None
 
 
-def _open_repaired(line: Line) -> tuple[_Envelope, RecordFault]:
+def _open_repaired(line: Line) -> tuple[Envelope, RecordFault]:
     """A line that strict JSON refuses: taken for what it is if a lenient reader sees a RECORD in it."""
     repaired = repair(line.content)
     envelope = _envelope(repaired[0]) if repaired else None
@@ -256,10 +247,10 @@ def _open_repaired(line: Line) -> tuple[_Envelope, RecordFault]:
     return envelope, fault
 
 
-def _message(envelope: _Envelope, line: Line) -> Message:
+def _message(envelope: Envelope, line: Line) -> Message:
     match envelope.type:
         case "STATE":
-            if envelope.value is _NOTHING:
+            if envelope.value is NOTHING:
                 raise _malformed(line, "a STATE without `value`")
             return State(bytes(envelope.value))
         case "SCHEMA":
@@ -272,14 +263,14 @@ def _message(envelope: _Envelope, line: Line) -> Message:
             raise _malformed(line, "the `type` of this message is none of Singer's")
 
 
-def _batch(envelope: _Envelope, line: Line) -> Batch:
+def _batch(envelope: Envelope, line: Line) -> Batch:
     if envelope.stream is None or envelope.encoding is None or envelope.manifest is None:
         raise _malformed(line, "a BATCH needs `stream`, `encoding` and `manifest`")
     return Batch(envelope.stream, envelope.encoding, tuple(envelope.manifest), line)
 
 
-def _schema(envelope: _Envelope, line: Line) -> Schema:
-    if envelope.stream is None or envelope.schema is _NOTHING:
+def _schema(envelope: Envelope, line: Line) -> Schema:
+    if envelope.stream is None or envelope.schema is NOTHING:
         raise _malformed(line, "a SCHEMA needs `stream` and `schema`")
     if too_deep(line.content):
         raise _malformed(line, "this SCHEMA is nested deeper than 64 levels")

@@ -10,7 +10,7 @@ from typing import IO, Any
 from singer_sdk.singerlib.encoding.base import GenericSingerReader
 
 from target_amplemarket.singer.lines import read_lines
-from target_amplemarket.singer.messages import Message, read_messages
+from target_amplemarket.singer.messages import Expected, Message, read_messages
 from target_amplemarket.singer.stop import StopRequest
 
 IDLE_S = 1.0
@@ -20,7 +20,7 @@ IDLE_S = 1.0
 class BlockReader(GenericSingerReader[bytes]):
     """Reads Singer messages in blocks and hands them to `consume`, which the target sets."""
 
-    consume: Callable[[Callable[[StopRequest], Iterator[Message]]], None]
+    consume: Callable[[Callable[[StopRequest, Expected], Iterator[Message]]], None]
 
     @property
     def default_input(self) -> IO[bytes]:
@@ -35,7 +35,7 @@ class BlockReader(GenericSingerReader[bytes]):
         """Read to the end of the input; returns the number of messages by type."""
         counts: Counter[str] = Counter()
         source = file_input or self.default_input
-        self.consume(lambda stop: read_messages(read_lines(source, stop, idle_s=IDLE_S), counts))
+        self.consume(lambda stop, expected: read_messages(read_lines(source, stop, idle_s=IDLE_S), counts, expected))
         return counts
 
     def deserialize_json(self, line: bytes) -> dict[str, Any]:

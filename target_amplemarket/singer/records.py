@@ -25,7 +25,7 @@ Path = tuple[str, ...]
 ABSENT: Final = msgspec.UNSET
 """The value of a member that a record does not have; a null is `None`."""
 
-_AT_ONCE: Final = 256
+AT_ONCE: Final = 256
 """Records decoded at once: few enough to stay in the processor's cache until they are columns."""
 
 NOT_ALL_TEXT: Final = (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError)
@@ -56,9 +56,10 @@ class Records(Protocol):
         """The record as JSON text, as it came where it came as JSON."""
         ...
 
-    def texts(self) -> pa.DictionaryArray:
-        """All of them as JSON text, or as a struct of which `json_texts` makes it; both are pointed to, so that what
-        chooses among them copies none of it.
+    def kept(self) -> pa.DictionaryArray:
+        """What is kept of all of them: JSON text, RECORD messages as they came (binary), or columns (struct).
+
+        They are pointed to, so that what chooses among them copies none of it; `leads.kept_records` makes text of all.
         """
         ...
 
@@ -84,14 +85,14 @@ class JsonRecords:
 
     def columns(self, paths: Sequence[Path]) -> Columns:
         if new := [path for path in dict.fromkeys(paths) if path not in self._columns]:
-            pieces = [self._read(new, first) for first in range(0, len(self), _AT_ONCE)]
-            self._columns |= {path: _end_to_end([piece[n] for piece in pieces]) for n, path in enumerate(new)}
+            pieces = [self._read(new, first) for first in range(0, len(self), AT_ONCE)]
+            self._columns |= {path: end_to_end([piece[n] for piece in pieces]) for n, path in enumerate(new)}
         return Columns([self._columns[path] for path in paths], self._faults)
 
     def json(self, index: int) -> bytes:
         return bytes(self.raws[index])
 
-    def texts(self) -> pa.DictionaryArray:
+    def kept(self) -> pa.DictionaryArray:
         bounds = np.zeros(2 * len(self) + 1, np.int32)  # of records and the newlines between them
         bounds[1::2], bounds[2::2] = self._ends - 1, np.minimum(self._ends, len(self._joined))
         records_and_newlines = pa.StringArray.from_buffers(
@@ -101,14 +102,11 @@ class JsonRecords:
 
     def _read(self, paths: Sequence[Path], first: int) -> list[Sequence[object]]:
         """Values of some records by path."""
-        names = tuple(dict.fromkeys(path[0] for path in paths))
-        codec = _row_codec(names)
-        rows = self._rows(codec, first)
-        tops = {name: list(map(get, rows)) for name, get in zip(names, codec.getters, strict=True)}
-        return [_text_or_list(_walk(tops[path[0]], path[1:])) for path in paths]
+        codec = row_codec(tuple(dict.fromkeys(path[0] for path in paths)))
+        return codec.columns(self._rows(codec, first), paths)
 
-    def _rows(self, codec: _RowCodec, first: int) -> list[Any]:
-        raws = self.raws[first : first + _AT_ONCE]
+    def _rows(self, codec: RowCodec, first: int) -> list[Any]:
+        raws = self.raws[first : first + AT_ONCE]
         start, end = self._ends[first - 1] if first else 0, self._ends[first + len(raws) - 1]
         with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             rows: list[Any] = codec.decoder.decode_lines(memoryview(self._joined)[start:end])
@@ -141,7 +139,7 @@ class DictRecords:
         original = self.originals.get(index)
         return json_text(self.rows[index]) if original is None else bytes(original)
 
-    def texts(self) -> pa.DictionaryArray:
+    def kept(self) -> pa.DictionaryArray:
         return _pointing(pa.array(map(self.json, range(len(self))), pa.string()))
 
 
@@ -178,7 +176,7 @@ class ArrowRecords:
             self._texts = json_objects(self.batch.schema.names, self.batch.columns, len(self))
         return self._texts
 
-    def texts(self) -> pa.DictionaryArray:
+    def kept(self) -> pa.DictionaryArray:
         struct = record_struct(self.batch.schema.names, self.batch.columns)
         return _pointing(self.json_texts() if struct is None else struct)
 
@@ -214,23 +212,38 @@ def _leaves(value: object, path: Path) -> Iterator[Path]:
 
 
 @dataclass(frozen=True, slots=True)
-class _RowCodec:
-    """How some members of records are read; `absent` stands for a record that cannot be decoded."""
+class RowCodec:
+    """How some members of records are read.
 
-    decoder: Any  # of an object that the getters know
+    Attributes:
+        row: Type of what is decoded.
+        decoder: Of one record.
+        absent: Stands for a record that cannot be decoded.
+        getters: By name of a member: its value in a row.
+    """
+
+    row: Any
+    decoder: Any
     absent: object
-    getters: tuple[Callable[[Any], object], ...]
+    getters: Mapping[str, Callable[[Any], object]]
+
+    def columns(self, rows: Sequence[Any], paths: Sequence[Path]) -> list[Sequence[object]]:
+        """Values of some rows by path: Arrow arrays of strings where they are nothing but text and nulls."""
+        tops = {name: list(map(self.getters[name], rows)) for name in dict.fromkeys(path[0] for path in paths)}
+        return [_text_or_list(_walk(tops[path[0]], path[1:])) for path in paths]
 
 
 @functools.lru_cache(maxsize=64)
-def _row_codec(names: tuple[str, ...]) -> _RowCodec:
+def row_codec(names: tuple[str, ...]) -> RowCodec:
+    """How the members of these names are read."""
     if any(_NOT_A_FIELD.search(name) for name in names):
-        return _RowCodec(msgspec.json.Decoder(dict[str, Any]), {}, tuple(map(_member_getter, names)))
-    fields = [f"member_{number}" for number in range(len(names))]
-    row = msgspec.defstruct(
-        "Row", [(name, Any, ABSENT) for name in fields], rename=dict(zip(fields, names, strict=True)), gc=False
+        row = dict[str, Any]
+        return RowCodec(row, msgspec.json.Decoder(row), {}, {name: _member_getter(name) for name in names})
+    fields = {name: f"member_{number}" for number, name in enumerate(names)}
+    struct = msgspec.defstruct(
+        "Row", [(name, Any, ABSENT) for name in fields.values()], rename={f: n for n, f in fields.items()}, gc=False
     )
-    return _RowCodec(msgspec.json.Decoder(row), row(), tuple(map(attrgetter, fields)))
+    return RowCodec(struct, msgspec.json.Decoder(struct), struct(), {n: attrgetter(f) for n, f in fields.items()})
 
 
 def _member_getter(name: str) -> Callable[[Mapping[str, object]], object]:
@@ -250,7 +263,8 @@ def _text_or_list(values: Sequence[object]) -> Sequence[object]:
     return values
 
 
-def _end_to_end(pieces: Sequence[Sequence[object]]) -> Sequence[object]:
+def end_to_end(pieces: Sequence[Sequence[object]]) -> Sequence[object]:
+    """Pieces of a column as one."""
     if pieces and all(isinstance(piece, pa.Array) for piece in pieces):
         texts: Sequence[object] = pa.concat_arrays(pieces)
         return texts

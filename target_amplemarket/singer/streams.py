@@ -125,6 +125,10 @@ class Streams:
         """What `expect` said since the last SCHEMA that was news."""
         return self._expected.get(name)
 
+    def read_with_lines(self) -> Mapping[str, tuple[Path, ...]]:
+        """What is expected of each stream whose records need not be looked at one by one."""
+        return {} if self.reads_rows else {name: paths for name, paths in self._expected.items() if paths}
+
     def blocks(self, run: RecordRun, first_record_no: int) -> Iterator[RecordBlock]:
         """Number and check the records of a run.
 
@@ -205,7 +209,7 @@ def without_key(stream: Stream, line: Line) -> MissingKey:
     return MissingKey(message, line_no=line.line_no, byte_offset=line.byte_offset)
 
 
-def whole_until(records: JsonRecords, faults: Mapping[int, RecordFault], keys: tuple[str, ...]) -> int:
+def whole_until(records: Records, faults: Mapping[int, RecordFault], keys: tuple[str, ...]) -> int:
     """How many records from the start have all their key properties; a broken record is not asked for its key."""
     columns = records.columns([(key,) for key in keys])
     broken = columns.faults.keys() | faults.keys()

@@ -6,18 +6,28 @@ needs the order in which they came (duplicates, ceilings, STATE) has it.
 
 from __future__ import annotations
 
+import functools
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
 import numpy as np
 
 from target_amplemarket.errors import InputError
+from target_amplemarket.singer.line_records import LineRecords, OpenBlock
 from target_amplemarket.singer.lines import Line
 from target_amplemarket.singer.messages import RecordRun, Turns
-from target_amplemarket.singer.records import JsonRecords
-from target_amplemarket.singer.streams import Numbers, RecordBlock, Streams, before_schema, whole_until, without_key
+from target_amplemarket.singer.records import JsonRecords, Records
+from target_amplemarket.singer.streams import (
+    Numbers,
+    RecordBlock,
+    Stream,
+    Streams,
+    before_schema,
+    whole_until,
+    without_key,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +64,51 @@ def gathered(turns: Turns, streams: Streams, first_record_no: int) -> Gathered:
             number += len(message.records)
         else:
             states.append((number - 1, message.value))
-    blocks, beyond, error = [], number, None
-    for name, gather in gathers.items():
-        block, fault = gather.block(name, streams)
-        if fault is not None and fault.record_no < beyond:
-            beyond, error = fault.record_no, fault.error
-        if block is not None:
-            blocks.append(block)
-    kept = [_until(block, beyond) for block in blocks if block.first_record_no < beyond]
-    return Gathered(kept, [state for state in states if state[0] < beyond], beyond - first_record_no, error)
+    return _whole([gather.block(name, streams) for name, gather in gathers.items()], states, first_record_no, number)
+
+
+def opened(block: OpenBlock, streams: Streams, first_record_no: int) -> Gathered:
+    """The same of a block whose records were gathered as they were read.
+
+    Args:
+        block: All its streams have had a SCHEMA.
+        streams: Those that have had one.
+        first_record_no: Number of the first record.
+    """
+    found = []
+    for name, records in block.records.items():
+        if (stream := streams.known(name)) is not None:
+            numbers = block.places[name] + first_record_no
+            found.append(_checked(stream, records, numbers, functools.partial(block.line_of, name)))
+    states = [(first_record_no - 1 + before, value) for before, value in block.states]
+    return _whole(found, states, first_record_no, first_record_no + block.record_count)
 
 
 @dataclass(frozen=True, slots=True)
 class _Fault:
     record_no: int
     error: InputError
+
+
+_Found = tuple[RecordBlock | None, _Fault | None]
+"""What came of the records of one stream."""
+
+
+def _checked(stream: Stream, records: Records, numbers: Numbers, line_of: Callable[[int], Line]) -> _Found:
+    whole, fault = whole_until(records, {}, stream.key_properties), None
+    if whole < len(records):
+        fault = _Fault(int(numbers[whole]), without_key(stream, line_of(whole)))
+    return RecordBlock(stream, int(numbers[0]), records, numbers=numbers), fault
+
+
+def _whole(found: Sequence[_Found], states: Sequence[tuple[int, bytes]], first_record_no: int, beyond: int) -> Gathered:
+    """What comes before the first fault, else before a number."""
+    error = None
+    for _, fault in found:
+        if fault is not None and fault.record_no < beyond:
+            beyond, error = fault.record_no, fault.error
+    blocks = [_until(block, beyond) for block, _ in found if block is not None and block.first_record_no < beyond]
+    return Gathered(blocks, [state for state in states if state[0] < beyond], beyond - first_record_no, error)
 
 
 @dataclass(slots=True)
@@ -86,15 +126,11 @@ class _Gather:
         self.first_indexes.append(len(self.raws))
         self.raws += run.records
 
-    def block(self, name: str, streams: Streams) -> tuple[RecordBlock | None, _Fault | None]:
+    def block(self, name: str, streams: Streams) -> _Found:
         stream = streams.known(name)
         if stream is None:
             return None, _Fault(self.first_numbers[0], before_schema(self.runs[0]))
-        records, numbers = streams.read(name, self.raws), self._numbers()
-        whole, fault = whole_until(records, {}, stream.key_properties), None
-        if whole < len(records):
-            fault = _Fault(int(numbers[whole]), without_key(stream, self._line(whole)))
-        return RecordBlock(stream, self.first_numbers[0], records, numbers=numbers), fault
+        return _checked(stream, streams.read(name, self.raws), self._numbers(), self._line)
 
     def _numbers(self) -> Numbers:
         lengths = [len(run.records) for run in self.runs]
@@ -110,6 +146,6 @@ class _Gather:
 def _until(block: RecordBlock, beyond: int) -> RecordBlock:
     """The records of a block before a number."""
     count = int(np.searchsorted(block.record_nos, beyond))
-    if count == len(block.records) or not isinstance(block.records, JsonRecords):
+    if count == len(block.records) or not isinstance(block.records, JsonRecords | LineRecords):
         return block
     return replace(block, records=JsonRecords(block.records.raws[:count]), numbers=block.record_nos[:count])

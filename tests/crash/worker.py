@@ -23,7 +23,7 @@ from target_amplemarket.errors import TargetError
 from target_amplemarket.leads.company import _suffixes
 from target_amplemarket.services import open_service
 from target_amplemarket.singer.lines import read_lines
-from target_amplemarket.singer.messages import Message, read_messages
+from target_amplemarket.singer.messages import Expected, Message, read_messages
 from target_amplemarket.singer.stop import StopRequest
 from target_amplemarket.storage.durable import Folder
 from tests.crash.effects import VIOLATED, CountedService, Effects, Plan
@@ -63,8 +63,8 @@ def _execute(settings: dict[str, Any], messages: bytes, effects: Effects, plante
     if planted is not None:
         (PLANTED | ADDING)[planted](effects)
 
-    def read(stop: StopRequest) -> Iterator[Message]:
-        return read_messages(read_lines(io.BytesIO(messages), stop, idle_s=0.01), Counter())
+    def read(stop: StopRequest, expected: Expected) -> Iterator[Message]:
+        return read_messages(read_lines(io.BytesIO(messages), stop, idle_s=0.01), Counter(), expected)
 
     error, code = None, 0
     try:

@@ -38,6 +38,7 @@ from target_amplemarket.services.answers import outcome_of
 from target_amplemarket.services.http import Answer
 from target_amplemarket.services.protocol import Accepted, Refused
 from target_amplemarket.singer.arrow_files import open_arrow_file
+from target_amplemarket.singer.line_records import open_block
 from target_amplemarket.singer.lines import Line, Lines, read_lines
 from target_amplemarket.singer.manifest import open_named
 from target_amplemarket.singer.messages import (
@@ -48,17 +49,20 @@ from target_amplemarket.singer.messages import (
     _opened_at_once,
     read_messages,
 )
-from target_amplemarket.singer.records import ArrowRecords
+from target_amplemarket.singer.records import ArrowRecords, JsonRecords
 from target_amplemarket.singer.streams import Streams
 from target_amplemarket.singer.validation import compile_validator
 from tests.fuzz import inputs
 from tests.harness import VirtualClock
 from tests.services.opened import settings_of, surroundings
-from tests.singer.reading import NeverStop, Pieces, singly
+from tests.singer.reading import NeverStop, Pieces, singly, taken_apart
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 REQUEST = json.dumps({"leads": [{"email": "a@b.example"}, {"email": "c@d.example"}]}).encode()
 ALL_RULES = [Rules(intake_of(settings_of(name)), True, bytes(32)) for name in SERVICES]
+
+
+ASKED_FOR = (("Email",), ("id",), ("Account", "Name"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +107,34 @@ def both_ways_agree(content: bytes) -> None:
 def _agree(content: bytes) -> bool:
     """Whether the block was decoded at once; if it was, line by line has to say the same."""
     block, fast, slow = Lines(content, 7, 1_000), Counter[str](), Counter[str]()
-    envelopes = _opened_at_once(content) if content else None
+    envelopes = _opened_at_once(block) if content else None
     if envelopes is None:
+        assert not content or open_block(block, {"": ()}) is None
         return False
     at_once, line_by_line = outcome(_at_once(envelopes, block, fast)), outcome(_line_by_line(block, slow))
     assert at_once == line_by_line
     if not (at_once and isinstance(at_once[-1], tuple) and isinstance(at_once[-1][0], type)):
         assert fast == slow
+        _agrees_at_once(block, line_by_line)
     return True
+
+
+def _agrees_at_once(block: Lines, line_by_line: list[Any]) -> None:
+    """A block whose records are read together with their lines says the same, too."""
+    runs: dict[str, list[msgspec.Raw]] = {}
+    for message in line_by_line:
+        if isinstance(message, tuple):
+            runs.setdefault(message[0], []).append(msgspec.Raw(message[1]))
+    for paths in (ASKED_FOR, (*ASKED_FOR, ('na"me',))):  # the last one is the name of no Struct's field
+        opened = open_block(block, dict.fromkeys(runs, paths))
+        if opened is None:
+            continue
+        assert taken_apart(opened) == line_by_line
+        for stream, records in opened.records.items():
+            one_by_one = JsonRecords(runs[stream]).columns(paths)
+            assert not one_by_one.faults
+            for column, expected in zip(records.columns(paths).values, one_by_one.values, strict=True):
+                assert list(map(str, column)) == list(map(str, expected))
 
 
 def cuts_do_not_matter(given: tuple[bytes, list[int]]) -> None:
@@ -196,7 +220,7 @@ def damaged_files_are_refused(content: bytes) -> None:
     try:
         for piece in open_arrow_file(io.BytesIO(content)).pieces():
             records = ArrowRecords(piece)
-            assert len(records.texts()) == len(records)
+            assert len(records.kept()) == len(records)
             for column in records.columns([(name,) for name in piece.schema.names]).values:
                 assert len(column) == len(records)
                 text_column(column)

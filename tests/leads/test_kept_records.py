@@ -17,7 +17,8 @@ TEXTS = [json.dumps({"id": n, "name": f"n{n}"}, separators=(",", ":")) for n in 
 COLUMNS = pa.StructArray.from_arrays(
     [pa.array(range(-1, COUNT)), pa.array([f"n{n}" for n in range(-1, COUNT)])], ["id", "name"]
 ).slice(1)
-FORMS = {"text": pa.array(TEXTS), "columns": COLUMNS}
+MESSAGES = pa.array([f' {{"record": {{}}, "type":"RECORD", "record" : {text} }}'.encode() for text in TEXTS])
+FORMS = {"text": pa.array(TEXTS), "columns": COLUMNS, "messages": MESSAGES}
 
 
 def pointing(form: str) -> pa.DictionaryArray:

@@ -39,7 +39,7 @@ def replayed(settings: dict[str, Any], selection: Selection | None = None, **cha
         summaries.append(summary)
 
     try:
-        execute(checked, Input(replaying.messages, lambda _: None), report=report)
+        execute(checked, Input(lambda stop, _: replaying.messages(stop), lambda _: None), report=report)
     except TargetError:
         assert summaries
     return summaries[0]
@@ -202,7 +202,7 @@ def test_a_stop_leaves_the_rest_for_the_next_replay(run: Run, settings: dict[str
     replaying = Replay(Path(checked.results_path), Selection())
     summaries: list[RunSummary] = []
 
-    def stopped(stop: Any) -> Any:
+    def stopped(stop: Any, _: Any) -> Any:
         for number, message in enumerate(replaying.messages(stop)):
             yield message
             if number == 1:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from target_amplemarket.errors import InputError
+from target_amplemarket.singer.line_records import OpenBlock
 from target_amplemarket.singer.lines import Line, read_lines
-from target_amplemarket.singer.messages import Message, RecordRun, Turns, read_messages
+from target_amplemarket.singer.messages import Expected, Message, RecordRun, State, Turns, read_messages
 from target_amplemarket.singer.stop import StopRequest
 from target_amplemarket.singer.streams import RecordBlock, Streams
 
@@ -42,15 +44,33 @@ def lines_of(*pieces: bytes) -> list[Line]:
     return [line for block in read_lines(Pieces(pieces), NeverStop(), idle_s=1) for line in block]  # type: ignore[arg-type]
 
 
-def messages_of(*pieces: bytes, counts: Counter[str] | None = None) -> Iterator[Message]:
-    source = Pieces(pieces)
-    return read_messages(read_lines(source, NeverStop(), idle_s=1), Counter() if counts is None else counts)  # type: ignore[arg-type]
+def messages_of(*pieces: bytes, counts: Counter[str] | None = None, expected: Expected = dict) -> Iterator[Message]:
+    lines = read_lines(Pieces(pieces), NeverStop(), idle_s=1)  # type: ignore[arg-type]
+    return read_messages(lines, Counter() if counts is None else counts, expected)
 
 
 def singly(messages: Iterable[Message]) -> Iterator[Message]:
     """Messages one by one, also where streams take turns."""
     for message in messages:
         yield from message.messages if isinstance(message, Turns) else (message,)
+
+
+def taken_apart(block: OpenBlock) -> list[tuple[str, bytes, Line, None] | State]:
+    """RECORDs (stream, record, line, no fault) and STATEs in the order of their lines."""
+    lines = list(block.lines)
+    came: list[Any] = [None] * len(lines)
+    states_before = Counter(before for before, _ in block.states)
+    shifts = list(itertools.accumulate(states_before[place] for place in range(block.record_count)))
+    for stream, some in block.records.items():
+        places = block.places[stream].tolist()
+        assert block.line_of(stream, len(places) - 1) == lines[places[-1] + shifts[places[-1]]]
+        for index, place in enumerate(places):
+            assert came[place + shifts[place]] is None
+            came[place + shifts[place]] = (stream, some.json(index), lines[place + shifts[place]], None)
+    for number, (before, value) in enumerate(block.states):
+        assert came[before + number] is None
+        came[before + number] = State(value)
+    return came
 
 
 def blocks_of(content: bytes, streams: Streams) -> Iterator[RecordBlock]:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_amplemarket.singer.json_faults import MAX_DEPTH, RecordFault, decoded, repair, too_deep
+from target_amplemarket.singer.json_faults import MAX_DEPTH, RecordFault, decoded, most_brackets, repair, too_deep
+from target_amplemarket.singer.lines import IN_CACHE, Lines
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=6),
@@ -120,3 +121,21 @@ def test_decoding_gives_the_value_or_the_fault() -> None:
 def test_every_fault_has_words_and_a_code_of_its_own(fault: RecordFault) -> None:
     assert fault.detail
     assert fault.value.replace("_", "").isalpha()
+
+
+brackets_and_others = st.text("[{]}aZ;\n", max_size=400).map(str.encode)
+
+
+@given(brackets_and_others, st.integers(0, 200))
+def test_no_line_opens_more_brackets_than_the_bound(content: bytes, distance: int) -> None:
+    lines = content.replace(b"\n", b" " * distance + b"\n" + b" " * distance)
+    most = max(line.count(b"[") + line.count(b"{") for line in lines.split(b"\n"))
+    bound = most_brackets(Lines(lines))
+    assert bound >= most
+    if distance >= 64:
+        assert bound == most
+
+
+def test_brackets_are_counted_across_the_pieces_that_are_looked_at() -> None:
+    line = b"x" * (IN_CACHE - 40) + b"[" * 60 + b"x" * IN_CACHE + b"{" * 5
+    assert most_brackets(Lines(b"[" + b" " * 100 + b"\n" + line + b"\n" + b" " * 100 + b"[[")) == 65

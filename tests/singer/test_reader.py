@@ -10,7 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from target_amplemarket.singer.messages import Message, State
+from target_amplemarket.singer.messages import Expected, Message, State
 from target_amplemarket.singer.reader import BlockReader
 from target_amplemarket.singer.stop import StopRequest
 
@@ -20,9 +20,9 @@ TEXT = '{"type":"STATE","value":{"a":"é"}}\n{"type": "ACTIVATE_VERSION", "strea
 def read_with(source: object) -> tuple[list[Message], Counter[str]]:
     reader, taken = BlockReader(), []
 
-    def consume(messages: Callable[[StopRequest], Iterator[Message]]) -> None:
+    def consume(messages: Callable[[StopRequest, Expected], Iterator[Message]]) -> None:
         stop = StopRequest()
-        taken.extend(messages(stop))
+        taken.extend(messages(stop, dict))
         stop.close()
 
     reader.consume = consume

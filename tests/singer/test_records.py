@@ -129,13 +129,13 @@ def test_columns_of_arrow_rows() -> None:
     assert [list(column) for column in nowhere] == [[ABSENT] * 2] * 4
     assert json.loads(records.json(0)) == {"a": 1, "s": {"x": "u", "y": [1.5]}}
     assert records.json_texts().to_pylist()[1] == '{"a":null,"s":null}'
-    assert json_texts(records.texts().dictionary).equals(records.json_texts())
+    assert json_texts(records.kept().dictionary).equals(records.json_texts())
 
 
 def test_rows_whose_text_depends_on_where_it_is_made_are_kept_as_text() -> None:
     zoned = pa.array([0, 10**15], pa.timestamp("s", "Europe/Paris"))
     records = ArrowRecords(pa.RecordBatch.from_pydict({"at": zoned}))
-    assert records.texts().dictionary.equals(records.json_texts())
+    assert records.kept().dictionary.equals(records.json_texts())
 
 
 @pytest.mark.parametrize(
@@ -200,5 +200,5 @@ def test_columns_are_the_same_however_many_records_are_decoded_at_once() -> None
     rows = [{} if n == 520 else json.loads(text) for n, text in enumerate(texts)]
     assert [listed(c) for c in columns.values] == [[r.get(m, ABSENT) for r in rows] for m in ("text", "some", "rare")]
     assert columns.faults == {520: RecordFault.INVALID_NUMBER}
-    assert raws(*texts).texts().to_pylist() == texts
-    assert raws().texts().to_pylist() == []
+    assert raws(*texts).kept().to_pylist() == texts
+    assert raws().kept().to_pylist() == []
