@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ from target_amplemarket.singer.json_faults import RecordFault, decoded
 from target_amplemarket.singer.lines import Line
 from target_amplemarket.singer.messages import RecordRun, Schema, printable
 from target_amplemarket.singer.records import ABSENT, DictRecords, JsonRecords, Path, Records
-from target_amplemarket.singer.validation import compile_validator
+from target_amplemarket.singer.validation import Validator, compile_validator
 
 Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
@@ -88,7 +88,7 @@ class Streams:
         self._mapper = mapper
         self._validate = validate
         self._streams: dict[str, Stream] = {}
-        self._is_valid: dict[str, Callable[[object], bool]] = {}
+        self._validators: dict[str, Validator] = {}
         self._expected: dict[str, tuple[Path, ...]] = {}
 
     @property
@@ -113,7 +113,7 @@ class Streams:
             self._expected.pop(name, None)
         self._streams[name] = stream
         if self._validate:
-            self._is_valid[name] = compile_validator(schema, message.line)
+            self._validators[name] = compile_validator(schema, message.line)
         if self._mapper is not None:
             _register(self._mapper, message)
 
@@ -146,10 +146,12 @@ class Streams:
         whole = whole_until(records, run.faults, stream.key_properties)
         raws = run.records[:whole]
         faults = {index: fault for index, fault in run.faults.items() if index < whole}
-        rows = self._rows(run.stream, raws, faults) if self._mapper or self._validate else []
+        if self._validate:
+            faults = self._validators[run.stream].faults(raws) | faults
         if whole and self._mapper is None:
             yield RecordBlock(stream, first_record_no, records if whole == len(records) else JsonRecords(raws), faults)
         elif whole and self._mapper is not None:
+            rows = _rows(raws, faults)
             for stream_map in self._mapper.stream_maps[run.stream]:
                 yield _mapped(stream_map, raws, rows, first_record_no, faults)
                 first_record_no += whole
@@ -162,20 +164,16 @@ class Streams:
         records.columns(self._expected.get(name, ()))
         return records
 
-    def _rows(
-        self, name: str, raws: Sequence[msgspec.Raw], faults: dict[int, RecordFault]
-    ) -> list[Mapping[str, object]]:
-        """The records decoded, an empty one where that fails; notes the fault of each that fails or is not valid."""
-        is_valid = self._is_valid.get(name)
-        rows: list[Mapping[str, object]] = []
-        for index, raw in enumerate(raws):
-            row = faults.get(index) or decoded(raw)
-            if isinstance(row, RecordFault):
-                faults[index] = row
-            elif is_valid and not is_valid(row):
-                faults[index] = RecordFault.SCHEMA_VIOLATION
-            rows.append({} if isinstance(row, RecordFault) else row)
-        return rows
+
+def _rows(raws: Sequence[msgspec.Raw], faults: dict[int, RecordFault]) -> list[Mapping[str, object]]:
+    """The records decoded, an empty one where one has a fault; notes the faults of those that cannot be decoded."""
+    rows: list[Mapping[str, object]] = []
+    for index, raw in enumerate(raws):
+        row = faults.get(index) or decoded(raw)
+        if isinstance(row, RecordFault):
+            faults[index] = row
+        rows.append({} if isinstance(row, RecordFault) else row)
+    return rows
 
 
 def _register(mapper: Mapper, message: Schema) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-import jsonschema_rs
+import msgspec
 
 from target_amplemarket.errors import MalformedLine
+from target_amplemarket.singer.json_faults import RecordFault, decoded
 from target_amplemarket.singer.lines import Line
+from target_amplemarket.singer.schema_types import decoder_of
+
+_AT_ONCE: Final = 32
+"""Records decoded at once; where one of them is not taken, all are looked at one by one."""
 
 _LEFT_OUT: Final = frozenset(
     {"$id", "$schema", "contentEncoding", "contentMediaType", "definitions"}
@@ -29,14 +34,59 @@ _SCHEMAS: Final = (
 )
 
 
-def compile_validator(schema: Mapping[str, Any], line: Line) -> Callable[[object], bool]:
+class Validator:
+    """Says which records a SCHEMA allows.
+
+    Args:
+        schema: Of it what is checked.
+        is_valid: The same of a decoded record.
+    """
+
+    def __init__(self, schema: Any, is_valid: Callable[[object], bool]) -> None:
+        self.is_valid = is_valid
+        self._schema = schema
+        self._decoder: msgspec.json.Decoder[Any] | None = None
+        self._had_records = False
+
+    def faults(self, raws: Sequence[msgspec.Raw]) -> dict[int, RecordFault]:
+        """By index, what is wrong with records that cannot be decoded or are not valid."""
+        if raws and not self._had_records:
+            self._had_records = True
+            self._decoder = decoder_of(self._schema, decoded(raws[0]))
+        return {
+            index: fault
+            for first in range(0, len(raws), _AT_ONCE)
+            if not self._takes_all(some := raws[first : first + _AT_ONCE])
+            for index, raw in enumerate(some, first)
+            if (fault := self._fault(raw)) is not None
+        }
+
+    def _takes_all(self, raws: Sequence[msgspec.Raw]) -> bool:
+        """Whether the decoder of valid records does; where it does not, they are looked at one by one."""
+        if self._decoder is not None:
+            with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                self._decoder.decode_lines(b"\n".join(raws))
+                return True
+        return False
+
+    def _fault(self, raw: msgspec.Raw) -> RecordFault | None:
+        record = decoded(raw)
+        if isinstance(record, RecordFault):
+            return record
+        return None if self.is_valid(record) else RecordFault.SCHEMA_VIOLATION
+
+
+def compile_validator(schema: Mapping[str, Any], line: Line) -> Validator:
     """Compile a SCHEMA, read as JSON Schema draft 7.
 
     Raises:
         MalformedLine: It is not a JSON Schema.
     """
+    import jsonschema_rs  # only for those who ask for it
+
+    checked = _checked(schema)
     with contextlib.suppress(ValueError):  # its text repeats the schema
-        return jsonschema_rs.Draft7Validator(_checked(schema)).is_valid
+        return Validator(checked, jsonschema_rs.Draft7Validator(checked).is_valid)
     message = "the `schema` of this SCHEMA is not a JSON Schema"
     raise MalformedLine(message, line_no=line.line_no, byte_offset=line.byte_offset)
 

@@ -38,6 +38,7 @@ from target_amplemarket.services.answers import outcome_of
 from target_amplemarket.services.http import Answer
 from target_amplemarket.services.protocol import Accepted, Refused
 from target_amplemarket.singer.arrow_files import open_arrow_file
+from target_amplemarket.singer.json_faults import RecordFault
 from target_amplemarket.singer.line_records import open_block
 from target_amplemarket.singer.lines import Line, Lines, read_lines
 from target_amplemarket.singer.manifest import open_named
@@ -315,14 +316,15 @@ def schemas_compile_or_are_refused(given: tuple[dict[str, Any], bytes]) -> None:
     """Any SCHEMA is compiled or refused, and what was compiled judges any value."""
     schema, text = given
     try:
-        is_valid = compile_validator(schema, Line(b"", 1, 0))
+        validator = compile_validator(schema, Line(b"", 1, 0))
     except InputError:
         return
     try:
         value = msgspec.json.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return
-    assert is_valid(value) in (True, False)
+    valid = validator.is_valid(value)
+    assert validator.faults([msgspec.Raw(text)]) == ({} if valid else {0: RecordFault.SCHEMA_VIOLATION})
 
 
 TARGETS = {

@@ -79,7 +79,7 @@ def schemas(*, left_out: bool = False) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def is_valid(schema: dict[str, Any], instance: object) -> bool:
-    return compile_validator(schema, LINE)(instance)
+    return compile_validator(schema, LINE).is_valid(instance)
 
 
 @settings(max_examples=400)
