@@ -158,9 +158,9 @@ class Taker:
                 break
 
     def _take_turns(self, turns: Turns) -> Iterator[LeadList | None]:
-        """Records of each stream together, unless they are looked at one by one anyway."""
+        """Records of each stream together, unless stream maps take them one by one anyway."""
         names = {message.stream for message in turns.messages if isinstance(message, RecordRun)}
-        if self.streams.reads_rows or CONNECTION_TEST_STREAM in names:
+        if self.streams.maps_rows or CONNECTION_TEST_STREAM in names:
             for message in turns.messages:
                 yield from self.take(message)
                 if self.ceilings.cut_at is not None:

@@ -28,6 +28,7 @@ from target_amplemarket.errors import (
 from target_amplemarket.runner import Input, execute
 from target_amplemarket.sandbox import RunningSandbox, Switches
 from target_amplemarket.singer import messages as singer_messages
+from target_amplemarket.singer import validation
 from target_amplemarket.singer.lines import read_lines
 from target_amplemarket.singer.messages import Idle, read_messages
 from tests.harness import VirtualClock, as_bytes, contacts, leads_of, record, run_singer, schema, state
@@ -608,12 +609,16 @@ def test_a_list_that_was_sent_again_is_noted_before_the_run_may_be_killed(
 
 
 @pytest.mark.step("D8")
-@pytest.mark.parametrize("changed", [{}, {"max_leads_per_run": 9}, {"batch_size_rows": 4}, {"max_records_per_run": 23}])
+@pytest.mark.parametrize(
+    "changed",
+    [{}, {"max_leads_per_run": 9}, {"batch_size_rows": 4}, {"max_records_per_run": 23}, {"validate_records": True}],
+)
 def test_gathering_streams_that_take_turns_changes_no_row_and_no_state(
     settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any]
 ) -> None:
     chance = random.Random(7)
     messages: list[dict[str, Any]] = [schema("a", "email", "title"), schema("b", "email", "title")]
+    messages[0]["schema"]["properties"]["email"] = {"type": "string"}
     for number in range(1, 61):
         email = f"p{chance.randrange(40)}@acme.example" if chance.random() < 0.85 else None
         messages.append(record(chance.choice("ab"), id=number, email=email, title="Buyer"))
@@ -630,6 +635,35 @@ def test_gathering_streams_that_take_turns_changes_no_row_and_no_state(
     sizes = [Counter((one["stream"], one["lead_count"]) for one in ran.summary.lists) for ran in (gathered, singly)]
     assert sizes[0] == sizes[1]
     assert type(gathered.error) is type(singly.error)
+
+
+def test_checking_records_by_type_changes_no_row(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declared = schema("contacts", "email", "age")
+    declared["schema"]["properties"] |= {
+        "email": {"type": ["null", "string"]},
+        "age": {"type": "integer", "minimum": 18},
+    }
+    odd: list[dict[str, Any]] = [{"age": 17}, {"age": 40.0}, {"age": "40"}, {"email": 5}, {"note": float("nan")},
+        {"note": "x\ud800"}, {"email": "x\ud800"}, {"note": "of no schema"}, {"age": True}]  # fmt: skip
+    sound = [{"id": n, "email": f"p{n}@acme.example", "age": 40} for n in range(60)]
+    messages = [declared, *(record("contacts", **row) for row in sound)]
+    messages += [record("contacts", **(row | other)) for row, other in zip(sound, odd, strict=False)]
+    changed = {"validate_records": True}
+    typed = run_singer(messages, settings | changed | {"results_path": str(tmp_path / "typed")})
+    monkeypatch.setattr(validation, "decoder_of", lambda *_: None)
+    singly = run_singer(messages, settings | changed | {"results_path": str(tmp_path / "singly")})
+    names = ["record_no", "status", "reason", "field", "winner_record_no", "record"]
+    assert typed.rows.select(names).to_pylist() == singly.rows.select(names).to_pylist()
+    reasons = Counter(typed.rows["reason"].to_pylist())
+    assert reasons == {
+        None: 60,
+        "schema_violation": 4,
+        "invalid_json_number": 1,
+        "invalid_json_text": 2,
+        "duplicate_in_run": 2,
+    }
 
 
 def test_a_record_without_its_key_among_streams_that_take_turns_settles_what_came_before(run: Any) -> None:

@@ -44,9 +44,7 @@ LEADS: Final = pa.schema(
         pa.field("reason", pa.string()),  # an identity that was given and could not be used
         pa.field("field", pa.string()),  # the lead field that this reason is about
         pa.field("detail", pa.string()),
-        pa.field(
-            "record", pa.string()
-        ),  # where the settings keep it; other forms: `kept_records`
+        pa.field("record", pa.string()),  # where the settings keep it; other forms: `kept_records`
     ]
 )
 

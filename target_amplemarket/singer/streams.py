@@ -92,8 +92,13 @@ class Streams:
         self._expected: dict[str, tuple[Path, ...]] = {}
 
     @property
+    def maps_rows(self) -> bool:
+        """Whether stream maps or flattening take records one by one, and may make others of them."""
+        return self._mapper is not None
+
+    @property
     def reads_rows(self) -> bool:
-        """Whether records are looked at one by one, for stream maps, flattening or checks."""
+        """Whether records are read whole, for stream maps, flattening or checks."""
         return self._mapper is not None or self._validate
 
     def known(self, name: str) -> Stream | None:
@@ -145,9 +150,7 @@ class Streams:
         records = self.read(run.stream, run.records)
         whole = whole_until(records, run.faults, stream.key_properties)
         raws = run.records[:whole]
-        faults = {index: fault for index, fault in run.faults.items() if index < whole}
-        if self._validate:
-            faults = self._validators[run.stream].faults(raws) | faults
+        faults = self.faults(run.stream, raws) | {index: f for index, f in run.faults.items() if index < whole}
         if whole and self._mapper is None:
             yield RecordBlock(stream, first_record_no, records if whole == len(records) else JsonRecords(raws), faults)
         elif whole and self._mapper is not None:
@@ -163,6 +166,10 @@ class Streams:
         records = JsonRecords(raws)
         records.columns(self._expected.get(name, ()))
         return records
+
+    def faults(self, name: str, raws: Sequence[msgspec.Raw]) -> dict[int, RecordFault]:
+        """By index, what a check against the stream's SCHEMA finds, where records are checked."""
+        return self._validators[name].faults(raws) if self._validate else {}
 
 
 def _rows(raws: Sequence[msgspec.Raw], faults: dict[int, RecordFault]) -> list[Mapping[str, object]]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import functools
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
 import numpy as np
 
 from target_amplemarket.errors import InputError
+from target_amplemarket.singer.json_faults import RecordFault
 from target_amplemarket.singer.line_records import LineRecords, OpenBlock
 from target_amplemarket.singer.lines import Line
 from target_amplemarket.singer.messages import RecordRun, Turns
@@ -79,7 +80,7 @@ def opened(block: OpenBlock, streams: Streams, first_record_no: int) -> Gathered
     for name, records in block.records.items():
         if (stream := streams.known(name)) is not None:
             numbers = block.places[name] + first_record_no
-            found.append(_checked(stream, records, numbers, functools.partial(block.line_of, name)))
+            found.append(_checked(stream, records, numbers, functools.partial(block.line_of, name), {}))
     states = [(first_record_no - 1 + before, value) for before, value in block.states]
     return _whole(found, states, first_record_no, first_record_no + block.record_count)
 
@@ -94,11 +95,17 @@ _Found = tuple[RecordBlock | None, _Fault | None]
 """What came of the records of one stream."""
 
 
-def _checked(stream: Stream, records: Records, numbers: Numbers, line_of: Callable[[int], Line]) -> _Found:
+def _checked(
+    stream: Stream,
+    records: Records,
+    numbers: Numbers,
+    line_of: Callable[[int], Line],
+    faults: Mapping[int, RecordFault],
+) -> _Found:
     whole, fault = whole_until(records, {}, stream.key_properties), None
     if whole < len(records):
         fault = _Fault(int(numbers[whole]), without_key(stream, line_of(whole)))
-    return RecordBlock(stream, int(numbers[0]), records, numbers=numbers), fault
+    return RecordBlock(stream, int(numbers[0]), records, faults, numbers), fault
 
 
 def _whole(found: Sequence[_Found], states: Sequence[tuple[int, bytes]], first_record_no: int, beyond: int) -> Gathered:
@@ -130,7 +137,8 @@ class _Gather:
         stream = streams.known(name)
         if stream is None:
             return None, _Fault(self.first_numbers[0], before_schema(self.runs[0]))
-        return _checked(stream, streams.read(name, self.raws), self._numbers(), self._line)
+        faults = streams.faults(name, self.raws)
+        return _checked(stream, streams.read(name, self.raws), self._numbers(), self._line, faults)
 
     def _numbers(self) -> Numbers:
         lengths = [len(run.records) for run in self.runs]
@@ -148,4 +156,7 @@ def _until(block: RecordBlock, beyond: int) -> RecordBlock:
     count = int(np.searchsorted(block.record_nos, beyond))
     if count == len(block.records) or not isinstance(block.records, JsonRecords | LineRecords):
         return block
-    return replace(block, records=JsonRecords(block.records.raws[:count]), numbers=block.record_nos[:count])
+    faults = {index: fault for index, fault in block.faults.items() if index < count}
+    return replace(
+        block, records=JsonRecords(block.records.raws[:count]), faults=faults, numbers=block.record_nos[:count]
+    )

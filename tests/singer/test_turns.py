@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_amplemarket.errors import InputError, MissingKey, RecordBeforeSchema
+from target_amplemarket.singer.json_faults import RecordFault
 from target_amplemarket.singer.messages import RecordRun, Schema, State, Turns
 from target_amplemarket.singer.streams import RecordBlock, Streams
 from target_amplemarket.singer.turns import gathered
@@ -29,10 +30,11 @@ def lines_of(records: list[tuple[str, dict[str, Any]]], states_after: set[int]) 
     return "".join(json.dumps(line) + "\n" for line in lines).encode()
 
 
-def known_streams() -> Streams:
-    streams = Streams()
+def known_streams(*, validate: bool = False) -> Streams:
+    streams = Streams(validate=validate)
+    properties = {"id": {"type": "integer", "maximum": 8}, "email": {"type": ["string", "null"]}}
     for name in KNOWN:
-        text = {"type": "SCHEMA", "stream": name, "schema": {"properties": {}}, "key_properties": ["id"]}
+        text = {"type": "SCHEMA", "stream": name, "schema": {"properties": properties}, "key_properties": ["id"]}
         [schema] = messages_of(json.dumps(text).encode() + b"\n")
         assert isinstance(schema, Schema)
         streams.register(schema)
@@ -40,19 +42,20 @@ def known_streams() -> Streams:
 
 
 def numbered(blocks: list[RecordBlock]) -> Numbered:
-    """Every record by its number: stream, JSON, and the value of a member."""
+    """Every record by its number: stream, JSON, and the value of a member; its fault where it has one."""
     found: Numbered = {}
     for block in blocks:
         [emails] = block.records.columns([("email",)]).values
         assert len(block.record_nos) == len(block.records)
+        assert all(index < len(block.records) for index in block.faults)
         for index, number in enumerate(block.record_nos.tolist()):
             assert number not in found
-            found[number] = (block.stream.name, block.records.json(index), str(emails[index]))
+            found[number] = (block.stream.name, block.records.json(index), block.faults.get(index, str(emails[index])))
     return found
 
 
-def one_after_another(turns: Turns) -> tuple[Numbered, list[tuple[int, bytes]], InputError | None]:
-    streams, last_read = known_streams(), 0
+def one_after_another(turns: Turns, streams: Streams) -> tuple[Numbered, list[tuple[int, bytes]], InputError | None]:
+    last_read = 0
     blocks: list[RecordBlock] = []
     states = []
     try:
@@ -82,13 +85,13 @@ faulty = st.lists(
 )
 
 
-@given(st.one_of(records, faulty), st.sets(st.integers(1, 30)))
+@given(st.one_of(records, faulty), st.sets(st.integers(1, 30)), st.booleans())
 def test_gathering_changes_nothing_but_the_blocks(
-    given_records: list[tuple[str, dict[str, Any]]], states_after: set[int]
+    given_records: list[tuple[str, dict[str, Any]]], states_after: set[int], validate: bool
 ) -> None:
     for turns in turns_in(lines_of(given_records, states_after)):
-        found = gathered(turns, known_streams(), 1)
-        expected, states, error = one_after_another(turns)
+        found = gathered(turns, known_streams(validate=validate), 1)
+        expected, states, error = one_after_another(turns, known_streams(validate=validate))
         assert numbered(list(found.blocks)) == expected
         assert list(found.states) == states
         assert found.record_count == len(expected)
@@ -104,6 +107,14 @@ def test_what_ends_the_input_names_its_own_line(stream: str, kind: type[InputErr
     error = gathered(turns, known_streams(), 1).error
     assert isinstance(error, kind)
     assert "line 8" in str(error), "seven records and a STATE"
+
+
+def test_faults_of_records_behind_what_ends_the_input_are_left_out_with_them() -> None:
+    rows = [("a", {"id": 9}), ("b", {"id": 1}), ("a", {"id": 1}), ("b", {}), ("a", {"id": 9})]
+    [turns] = turns_in(lines_of(rows, set()))
+    found = gathered(turns, known_streams(validate=True), 1)
+    faults = {block.stream.name: block.faults for block in found.blocks}
+    assert faults == {"a": {0: RecordFault.SCHEMA_VIOLATION}, "b": {}}
 
 
 def test_numbers_follow_on_from_those_before() -> None:
