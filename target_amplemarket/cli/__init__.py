@@ -14,6 +14,7 @@ import resource
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Final, NoReturn
 
@@ -30,11 +31,8 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is imported: else its threads spin, without work
     if importlib.util.find_spec("dateutil") is None:  # Arrow asks for it at every conversion, and looks far and wide
         sys.modules["dateutil"] = None  # type: ignore[assignment]  # says at once that it is not there
-    gc.disable()  # what start-up makes stays: looking for garbage in it takes a tenth of the time it needs
-    from target_amplemarket.cli.program import make_cli
-
-    gc.freeze()  # nor later: looking there again and again takes a fifth of a short run
-    gc.enable()
+    with start_up():
+        from target_amplemarket.cli.program import make_cli
     sys.excepthook = _say_where
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the key and people's data
     try:
@@ -43,6 +41,19 @@ def main() -> None:
         if any(thread.name.startswith("delivery") for thread in threading.enumerate()):
             _leave_at_once(end.code)
         raise
+    finally:
+        gc.freeze()  # the process ends, and gives back all it has: no garbage is looked for on the way
+
+
+@contextlib.contextmanager
+def start_up() -> Iterator[None]:
+    """Imports, whose objects stay: looking for garbage among them takes a tenth of their time, and as much later on."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _say_where(kind: type[BaseException], fault: BaseException, trace: TracebackType | None) -> None:

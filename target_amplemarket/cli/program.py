@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import click
 
+from target_amplemarket.cli import start_up
 from target_amplemarket.cli.options import DRY_RUN_HELP, read_config
 from target_amplemarket.errors import TargetError
 from target_amplemarket.target import TargetAmplemarket
@@ -34,8 +35,9 @@ class _Cli(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         names = [cmd_name] if cmd_name in _MODULE_OF else self.list_commands(ctx)  # of all, click proposes the nearest
-        for name in names:
-            self.add_command(getattr(import_module(f"{__package__}.{_MODULE_OF[name]}"), name))
+        with start_up():
+            for name in names:
+                self.add_command(getattr(import_module(f"{__package__}.{_MODULE_OF[name]}"), name))
         return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:  # click's own signature
@@ -66,4 +68,7 @@ def make_cli() -> click.Group:
 
 def _run_singer(**options: Any) -> None:  # the SDK's own options
     if click.get_current_context().invoked_subcommand is None:
+        if not options["about"]:
+            with start_up():
+                import_module("target_amplemarket.runner")
         TargetAmplemarket.invoke(**options)
