@@ -41,6 +41,24 @@ def check_base_url(url: str) -> str:
     return f"{parts.scheme}://{host_and_port(parts)}{parts.path.rstrip('/')}"
 
 
+def check_proxy(proxy: str, base_url: str) -> SplitResult:
+    """The parts of a proxy's address.
+
+    Args:
+        proxy: `http://[user:password@]host:port`, or https.
+        base_url: What is called through it: https.
+
+    Raises:
+        SettingsError: It has another form, or the call itself would not be encrypted.
+    """
+    parts = split_url(proxy, "the proxy")
+    if parts.scheme not in {"http", "https"} or parts.path.strip("/") or parts.query or parts.fragment:
+        raise SettingsError("the proxy is not an address of the form http://host:port")
+    if not base_url.startswith("https:"):
+        raise SettingsError("a proxy is for https only: it would read the key of a call in clear")
+    return parts
+
+
 def split_url(url: str, setting: str) -> SplitResult:
     """The parts of an address that could be one; `setting` names it in the error."""
     if not url.isascii() or not url.isprintable() or any(character in url for character in ' \\"<>'):

@@ -21,7 +21,6 @@ from target_amplemarket.services.answers import outcome_of
 from target_amplemarket.services.calls import Calls, Surroundings, decoded_as, seen_text
 from target_amplemarket.services.documents import safe_id, safe_name, safe_url, safe_word
 from target_amplemarket.services.entries import EntryRow, entry_table
-from target_amplemarket.services.http import Answer
 from target_amplemarket.services.protocol import (
     Absent,
     Account,
@@ -36,6 +35,7 @@ from target_amplemarket.services.protocol import (
     Outcome,
     Unknown,
 )
+from target_amplemarket.services.replies import Answer
 
 BASE_URL = "https://api.amplemarket.com"
 MAX_LEADS_PER_LIST = 10_000

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import msgspec
 
 from target_amplemarket.services.documents import decoded, member, safe_id, safe_pointer, safe_url, safe_word
-from target_amplemarket.services.http import Answer
 from target_amplemarket.services.protocol import (
     Accepted,
     LeadRefusal,
@@ -20,6 +19,7 @@ from target_amplemarket.services.protocol import (
     Refused,
     Unknown,
 )
+from target_amplemarket.services.replies import Answer
 from target_amplemarket.services.statuses import KIND_OF_STATUS, without_verdict
 
 _LEAD_POINTER = re.compile(r"/leads/(0|[1-9][0-9]{0,5})(?:/(.*))?", re.DOTALL)

@@ -7,22 +7,19 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Literal, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, assert_never
 
 import msgspec
 
 from target_amplemarket.clock import Clock
 from target_amplemarket.config import Settings
+from target_amplemarket.services.addresses import check_base_url, check_proxy
 from target_amplemarket.services.credentials import credentials_of
-from target_amplemarket.services.http import (
-    ANSWER_LIMIT_BYTES,
-    LISTING_LIMIT_BYTES,
-    Answer,
-    HttpCaller,
-    Reply,
-    TransportFactory,
-)
 from target_amplemarket.services.protocol import CannotAsk, NotSent, Unknown
+from target_amplemarket.services.replies import ANSWER_LIMIT_BYTES, LISTING_LIMIT_BYTES, Answer, Reply
+
+if TYPE_CHECKING:
+    from target_amplemarket.services.http import HttpCaller, TransportFactory
 
 Pace = Callable[[], None]
 """Blocks until one more call fits the shared budget."""
@@ -63,7 +60,7 @@ class Calls:
 
     Args:
         settings: Key, proxy and deadline.
-        base_url: https, or http on loopback; see `http.check_base_url`.
+        base_url: https, or http on loopback; see `addresses.check_base_url`.
         given: Budget, clock and stop.
 
     Raises:
@@ -74,20 +71,19 @@ class Calls:
         self.base_url = base_url
         """As the settings, or the service, write it."""
         self._credentials = credentials_of(settings)
-        self._http = HttpCaller(
-            credentials=self._credentials,
-            base_url=base_url,
-            request_timeout_s=settings.request_timeout_seconds,
-            proxy=settings.proxy,
-            transport=given.transport,
-        )
+        self._checked_url = check_base_url(base_url)
+        if settings.proxy is not None:
+            check_proxy(settings.proxy, self._checked_url)
+        self._settings = settings
         self._given = given
+        self._opening = threading.Lock()
+        self._http: HttpCaller | None = None
         self._counting = threading.Lock()
         self.made: Counter[str] = Counter()
         """Calls made so far, by method and endpoint."""
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._http!r})"
+        return f"{type(self).__name__}(base_url={self._checked_url!r})"
 
     @property
     def key_advice(self) -> str:
@@ -137,7 +133,8 @@ class Calls:
 
     def close(self) -> None:
         """Give connections back."""
-        self._http.close()
+        if self._http is not None:
+            self._http.close()
 
     def _ask(self, path: str, query: str, endpoint: str | None, limit_bytes: int, question: bytes | None) -> Reply:
         method: Literal["GET", "POST"] = "GET" if question is None else "POST"
@@ -159,7 +156,22 @@ class Calls:
         may_begin = partial(self._may_begin, f"{method} {endpoint or path}")
         if not may_begin():
             return NotSent("stopped")
-        return self._http.call(method, path, query=query, body=body, limit_bytes=limit_bytes, may_repeat=may_begin)
+        return self._caller().call(method, path, query=query, body=body, limit_bytes=limit_bytes, may_repeat=may_begin)
+
+    def _caller(self) -> HttpCaller:
+        """Made for the first call: a run without anything to send does without a client, and without importing one."""
+        with self._opening:
+            if self._http is None:
+                from target_amplemarket.services.http import HttpCaller
+
+                self._http = HttpCaller(
+                    credentials=self._credentials,
+                    base_url=self._checked_url,
+                    request_timeout_s=self._settings.request_timeout_seconds,
+                    proxy=self._settings.proxy,
+                    transport=self._given.transport,
+                )
+            return self._http
 
     def _may_begin(self, counted_as: str) -> bool:
         """Take the next place in the budget; no call begins after a stop."""

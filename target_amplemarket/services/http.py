@@ -16,7 +16,6 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
@@ -25,13 +24,10 @@ from typing import Any, Literal
 import httpcore
 import httpx
 
-from target_amplemarket.errors import SettingsError
-from target_amplemarket.services.addresses import check_base_url, host_and_port, parse_retry_after, split_url
+from target_amplemarket.services.addresses import check_base_url, check_proxy, host_and_port, parse_retry_after
 from target_amplemarket.services.credentials import Credentials
 from target_amplemarket.services.protocol import NotSent, Unknown
-
-ANSWER_LIMIT_BYTES = 8 * 1024 * 1024
-LISTING_LIMIT_BYTES = 32 * 1024 * 1024
+from target_amplemarket.services.replies import ANSWER_LIMIT_BYTES, Answer, Reply
 
 TransportFactory = Callable[[], httpx.BaseTransport]
 """Makes what carries the calls; for tests that need no socket."""
@@ -50,19 +46,6 @@ _BEFORE_THE_FIRST_BYTE = (
 _TIMED_OUT = (httpx.TimeoutException, httpcore.TimeoutException)
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A status line arrived; what came after it may be missing."""
-
-    http_status: int
-    body: bytes | None = field(default=None, repr=False)  # None: not read whole, `fault` says why
-    fault: str | None = None  # stable word: timed_out, connection_lost, unreadable_answer (encoded, too large)
-    retry_after_s: float | None = None
-
-
-Reply = Answer | NotSent | Unknown
 
 
 # --- Connections that end with their call -----------------------------------------------------------------------------
@@ -213,11 +196,7 @@ def _to_httpcore(request: httpx.Request) -> httpcore.Request:
 
 
 def _checked_proxy(proxy: str, base_url: str) -> httpcore.Proxy:
-    parts = split_url(proxy, "the proxy")
-    if parts.scheme not in {"http", "https"} or parts.path.strip("/") or parts.query or parts.fragment:
-        raise SettingsError("the proxy is not an address of the form http://host:port")
-    if not base_url.startswith("https:"):
-        raise SettingsError("a proxy is for https only: it would read the key of a call in clear")
+    parts = check_proxy(proxy, base_url)
     user = None if parts.username is None else (parts.username, parts.password or "")
     return httpcore.Proxy(f"{parts.scheme}://{host_and_port(parts)}", auth=user)
 

@@ -27,7 +27,6 @@ from target_amplemarket.services.calls import Calls, Surroundings, decoded_as, s
 from target_amplemarket.services.campaign import Campaign, campaign_of
 from target_amplemarket.services.documents import decoded, member, safe_id
 from target_amplemarket.services.entries import entry_table
-from target_amplemarket.services.http import Answer, Reply
 from target_amplemarket.services.lance_answers import Sent, outcome_of_failure, taken_count
 from target_amplemarket.services.lance_bodies import (
     Call,
@@ -56,6 +55,7 @@ from target_amplemarket.services.protocol import (
     Refused,
     Unknown,
 )
+from target_amplemarket.services.replies import Answer, Reply
 
 MAX_LEADS_PER_LIST: Final = 10_000
 WHOLE_LIST_LIMIT_BYTES: Final = 128 * 1024 * 1024

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from target_amplemarket.services.documents import decoded, member
-from target_amplemarket.services.http import Answer
 from target_amplemarket.services.places import Place, named_places, names_member
 from target_amplemarket.services.protocol import LeadRefusal, NotSent, RefusalKind, Refused, Unknown
+from target_amplemarket.services.replies import Answer
 from target_amplemarket.services.statuses import KIND_OF_STATUS, without_verdict
 
 _CODE: Final = re.compile(r"[A-Za-z0-9_]{1,64}")

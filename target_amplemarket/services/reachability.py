@@ -9,7 +9,6 @@ from typing import Final
 
 from target_amplemarket.errors import SettingsError
 from target_amplemarket.services.addresses import check_base_url, split_url
-from target_amplemarket.services.http import tls_context
 
 _TIMEOUT_S: Final = 10.0
 _PORTS: Final = {"http": 80, "https": 443}
@@ -27,6 +26,8 @@ def why_unreachable(base_url: str, proxy: str | None, *, timeout_s: float = _TIM
         parts = split_url(proxy, "the proxy") if proxy else split_url(check_base_url(base_url), "base_url")
     except SettingsError as fault:
         return str(fault)
+    from target_amplemarket.services.http import tls_context
+
     host, who = parts.hostname or "", "the proxy" if proxy else "the API"
     port = parts.port or _PORTS.get(parts.scheme, 443)
     try:

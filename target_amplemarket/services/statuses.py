@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from target_amplemarket.services.http import Answer
 from target_amplemarket.services.protocol import NotSent, RefusalKind, Unknown
+from target_amplemarket.services.replies import Answer
 
 KIND_OF_STATUS: Final[Mapping[int, RefusalKind]] = {
     401: RefusalKind.CREDENTIALS,

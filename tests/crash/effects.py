@@ -25,8 +25,8 @@ import pyarrow as pa
 
 from target_amplemarket.delivery.outbox import Outbox
 from target_amplemarket.results.schema import RESULTS
-from target_amplemarket.services.http import Reply
 from target_amplemarket.services.protocol import ListRequest, Outcome, Service
+from target_amplemarket.services.replies import Reply
 from target_amplemarket.storage.arrow import arrow_table
 from target_amplemarket.storage.durable import Folder
 

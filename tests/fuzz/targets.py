@@ -35,8 +35,8 @@ from target_amplemarket.services import intake_of
 from target_amplemarket.services.addresses import next_query, parse_retry_after
 from target_amplemarket.services.amplemarket import Amplemarket
 from target_amplemarket.services.answers import outcome_of
-from target_amplemarket.services.http import Answer
 from target_amplemarket.services.protocol import Accepted, Refused
+from target_amplemarket.services.replies import Answer
 from target_amplemarket.singer.arrow_files import open_arrow_file
 from target_amplemarket.singer.json_faults import RecordFault
 from target_amplemarket.singer.line_records import open_block

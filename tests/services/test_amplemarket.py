@@ -20,7 +20,6 @@ from target_amplemarket.services import documents
 from target_amplemarket.services.amplemarket import LEAD_FIELDS, MAX_PAGES, Amplemarket
 from target_amplemarket.services.answers import outcome_of
 from target_amplemarket.services.calls import ACCOUNT_PAUSES_S, LISTING_PAUSES_S
-from target_amplemarket.services.http import Answer
 from target_amplemarket.services.protocol import (
     Absent,
     Accepted,
@@ -35,6 +34,7 @@ from target_amplemarket.services.protocol import (
     Service,
     Unknown,
 )
+from target_amplemarket.services.replies import Answer
 from tests.services.opened import KEY, Handler, RecordedClock, settings_of, surroundings
 
 LIST_ID = "0199c3d4-0001-7abc-8def-1234567890ab"

@@ -22,8 +22,9 @@ from target_amplemarket.errors import ApiUnreachable, RefusedByApi, SettingsErro
 from target_amplemarket.services import credentials
 from target_amplemarket.services.calls import Calls
 from target_amplemarket.services.credentials import Credentials, credentials_of, fixed
-from target_amplemarket.services.http import Answer, HttpCaller
+from target_amplemarket.services.http import HttpCaller
 from target_amplemarket.services.protocol import CannotAsk, NotSent, Unknown
+from target_amplemarket.services.replies import Answer
 from tests.services.opened import opened, settings_of, surroundings
 
 Serve = Callable[..., Any]

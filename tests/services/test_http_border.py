@@ -19,8 +19,9 @@ import pytest
 
 from target_amplemarket.errors import SettingsError
 from target_amplemarket.services.credentials import fixed
-from target_amplemarket.services.http import Answer, HttpCaller, tls_context
+from target_amplemarket.services.http import HttpCaller, tls_context
 from target_amplemarket.services.protocol import NotSent
+from target_amplemarket.services.replies import Answer
 
 KEY = "amp_canary_0123456789"
 Serve = Callable[..., Any]

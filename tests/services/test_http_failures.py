@@ -12,8 +12,9 @@ import httpx
 import pytest
 
 from target_amplemarket.services.credentials import fixed
-from target_amplemarket.services.http import ANSWER_LIMIT_BYTES, Answer, HttpCaller, Reply
+from target_amplemarket.services.http import HttpCaller
 from target_amplemarket.services.protocol import NotSent, Unknown
+from target_amplemarket.services.replies import ANSWER_LIMIT_BYTES, Answer, Reply
 
 BODY = b"x" * 3_000_000
 DEADLINE_S = 0.5

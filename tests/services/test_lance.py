@@ -20,7 +20,6 @@ from target_amplemarket.errors import ApiUnreachable, RefusedByApi, SettingsErro
 from target_amplemarket.leads.intake import Route
 from target_amplemarket.services.calls import ACCOUNT_PAUSES_S, LISTING_PAUSES_S
 from target_amplemarket.services.entries import ENTRIES
-from target_amplemarket.services.http import Answer
 from target_amplemarket.services.lance import Lance
 from target_amplemarket.services.lance_answers import Sent, outcome_of_failure
 from target_amplemarket.services.protocol import (
@@ -39,6 +38,7 @@ from target_amplemarket.services.protocol import (
     Service,
     Unknown,
 )
+from target_amplemarket.services.replies import Answer
 from tests.services.opened import KEY, Handler, RecordedClock, settings_of, surroundings
 
 LISTS = "/api/v1/entities/leadlists"

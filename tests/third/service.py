@@ -15,7 +15,6 @@ from target_amplemarket.leads.intake import Intake, Route
 from target_amplemarket.services.calls import Calls, Surroundings, decoded_as
 from target_amplemarket.services.documents import decoded, member, safe_id
 from target_amplemarket.services.entries import EntryRow, entry_table
-from target_amplemarket.services.http import Answer, Reply
 from target_amplemarket.services.protocol import (
     Absent,
     Accepted,
@@ -33,6 +32,7 @@ from target_amplemarket.services.protocol import (
     Refused,
     Unknown,
 )
+from target_amplemarket.services.replies import Answer, Reply
 from target_amplemarket.services.statuses import KIND_OF_STATUS, without_verdict
 
 FIELDS = ("email", "first_name", "last_name", "company_name")
