@@ -46,7 +46,6 @@ from target_amplemarket.results.exclusions import account_exclusions, local_excl
 from target_amplemarket.results.history import past_markers
 from target_amplemarket.results.ledger import folder_key, known_people
 from target_amplemarket.results.recovery import Recovered, Recovery, Verdict
-from target_amplemarket.results.report import write_report
 from target_amplemarket.results.rows import RowMaker
 from target_amplemarket.results.state_log import StateLog
 from target_amplemarket.results.summary import RunSummary, summarise, write_summary
@@ -225,6 +224,8 @@ class _Run:
         """The page for people, however the run ended; one that cannot be made changes nothing."""
         if not self.settings.report:
             return
+        from target_amplemarket.results.report import write_report
+
         try:
             path = write_report(self.folder, self.run_id, self.settings)
         except Exception as fault:  # whatever it is, the run is over and recorded

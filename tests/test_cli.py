@@ -173,6 +173,39 @@ def _until(holds: Any, *, most_s: float = 20.0) -> None:
         time.sleep(0.02)
 
 
+_SHOWS_ITSELF = """
+import atexit, gc, sys
+from target_amplemarket.cli import main
+
+atexit.register(lambda: print(gc.isenabled(), len(gc.get_objects()), *sys.modules))
+main()
+"""
+
+
+def test_a_run_without_records_imports_nothing_that_only_records_calls_and_files_need(settings_file: Path) -> None:
+    words = [sys.executable, "-c", _SHOWS_ITSELF, "--config", settings_file]
+    done = subprocess.run(words, input=as_bytes(contacts(0)), capture_output=True, timeout=60, check=True)
+    is_enabled, tracked_count, *modules = done.stdout.decode().split()
+    assert "target_amplemarket.pipeline" in modules
+    slow = {"email_validator", "httpx", "jsonschema_rs", "pyarrow.csv", "pyarrow.dataset", "pyarrow.parquet", "rich"}
+    assert slow.isdisjoint(modules)
+    assert is_enabled == "True"
+    assert int(tracked_count) < 1_000, "what the run leaves is looked through for garbage when the process ends"
+
+
+def test_what_start_up_makes_is_not_looked_through_for_garbage() -> None:
+    code = """
+import gc
+from target_amplemarket.cli import start_up
+
+with start_up():
+    during, made = gc.isenabled(), [[] for _ in range(10_000)]
+print(during, gc.isenabled(), len(gc.get_objects()) < 1_000)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=True)
+    assert done.stdout.split() == [b"False", b"True", b"True"]
+
+
 @pytest.mark.step("R3")
 def test_a_call_that_never_ends_does_not_keep_a_stopped_process(
     settings: dict[str, Any], tmp_path: Path, sandbox: RunningSandbox

@@ -2,14 +2,15 @@
 
 The syntax is email-validator's (`check_deliverability=False`, no network). An Arrow regex accepts plain ASCII
 addresses, a strict subset of what the library accepts; the library judges the rest, once for each distinct value.
+It is imported with the first address: that takes as long as a thousand records.
 """
 
 from __future__ import annotations
 
 import re
 from enum import StrEnum
+from functools import cache
 
-import email_validator
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -83,14 +84,24 @@ def canonical_emails(values: pa.StringArray) -> CanonicalColumn:
 # 64 bytes in all, so that no length limit (64 for the local part, 63 for a label) can be passed.
 _PLAIN = r"^[a-z0-9_+-]+(?:[.'][a-z0-9_+-]+)*@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]{2,}$"
 _PLAIN_MAX_BYTES = 64
-_SPECIAL_USE = frozenset(email_validator.SPECIAL_USE_DOMAIN_NAMES)
-_PLAIN_SPECIAL_USE = r"[@.](?:" + "|".join(re.escape(name) for name in sorted(_SPECIAL_USE)) + r")$"
+
+
+@cache
+def _special_use() -> frozenset[str]:
+    from email_validator import SPECIAL_USE_DOMAIN_NAMES
+
+    return frozenset(SPECIAL_USE_DOMAIN_NAMES)
+
+
+@cache
+def _plain_special_use() -> str:
+    return r"[@.](?:" + "|".join(re.escape(name) for name in sorted(_special_use())) + r")$"
 
 
 def _plain_addresses(values: pa.StringArray) -> pa.StringArray:
     lower = pc.ascii_lower(pc.ascii_trim_whitespace(values))
     certain = pc.and_(pc.match_substring_regex(lower, _PLAIN), pc.less_equal(pc.binary_length(lower), _PLAIN_MAX_BYTES))
-    certain = pc.and_not(certain, pc.match_substring_regex(lower, _PLAIN_SPECIAL_USE))
+    certain = pc.and_not(certain, pc.match_substring_regex(lower, _plain_special_use()))
     certain = pc.and_not(certain, pc.is_in(lower, pa.array(sorted(PLACEHOLDER_ADDRESSES))))
     return pc.if_else(certain, lower, NO_TEXT)
 
@@ -136,14 +147,16 @@ def _validated(address: str) -> str | EmailReason:
 
 
 def _judged(local_part: str, domain: str) -> str | EmailReason:
-    if any(domain.lower() == name or domain.lower().endswith("." + name) for name in _SPECIAL_USE):
+    if any(domain.lower() == name or domain.lower().endswith("." + name) for name in _special_use()):
         return EmailReason.SPECIAL_USE_DOMAIN
     ascii_domain = ascii_host(domain)
     if ascii_domain is None:
         return EmailReason.BAD_DOMAIN
+    from email_validator import EmailNotValidError, validate_email
+
     try:
-        email_validator.validate_email(f"{local_part}@{domain}", check_deliverability=False)
-    except email_validator.EmailNotValidError:
+        validate_email(f"{local_part}@{domain}", check_deliverability=False)
+    except EmailNotValidError:
         is_long = len(local_part) + 1 + len(ascii_domain) > MAX_ADDRESS_CHARS
         return EmailReason.TOO_LONG if is_long else EmailReason.BAD_LOCAL_PART
     return f"{local_part}@{ascii_domain}".lower()
@@ -151,8 +164,10 @@ def _judged(local_part: str, domain: str) -> str | EmailReason:
 
 def ascii_host(host: str) -> str | None:
     """Domain name in lower-case ASCII (IDNA 2008), or None where it cannot be a public one."""
+    from email_validator import EmailNotValidError, validate_email
+
     try:
-        ascii_domain = email_validator.validate_email(f"a@{host}", check_deliverability=False).ascii_domain
-    except email_validator.EmailNotValidError:
+        ascii_domain = validate_email(f"a@{host}", check_deliverability=False).ascii_domain
+    except EmailNotValidError:
         return None
     return ascii_domain.lower()

@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 from target_amplemarket.config import Settings
 from target_amplemarket.leads.exclusions import ExcludedPeople, Source
 from target_amplemarket.leads.fingerprints import Identity
-from target_amplemarket.leads.suppression import take_suppression_file
 from target_amplemarket.results.forgotten import read_tombstones
 from target_amplemarket.services.protocol import Exclusions
 from target_amplemarket.storage.durable import Folder
@@ -33,6 +32,8 @@ def local_exclusions(settings: Settings, folder: Folder, fingerprint_key: bytes)
         if of_identity.num_rows:
             people.take_forgotten(identity, of_identity.column("fingerprint").combine_chunks())
     if settings.suppression_file is not None:
+        from target_amplemarket.leads.suppression import take_suppression_file  # with what reads CSV and Parquet
+
         take_suppression_file(Path(settings.suppression_file), people)
     return people
 

@@ -6,12 +6,14 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from target_amplemarket.errors import UnreadableFile
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 ROWS_PER_PIECE: Final = 10_000
 BYTES_PER_PIECE: Final = 8 * 1024 * 1024
@@ -93,6 +95,8 @@ def reading_arrow(name: str = "it") -> Iterator[None]:
 
 
 def _parquet(file: IO[bytes]) -> ArrowRows:
+    import pyarrow.parquet as pq  # not of Arrow's core: only for those who have such files
+
     parquet = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES, page_checksum_verification=True)
     row_count: int = parquet.metadata.num_rows
     return ArrowRows(
