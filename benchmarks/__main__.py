@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import compileall
 import sys
 import time
 from pathlib import Path
@@ -32,6 +33,7 @@ def main() -> int:
     plan = Plan(rounds=words.rounds, is_long=words.long, keeps=not only, programs=frozenset(keys & set(only)))
     console, started_s = Console(width=None if sys.stdout.isatty() else 160), time.monotonic()
     outcomes: dict[str, Outcome] = {}
+    compileall.compile_dir(words.tree / "target_amplemarket", quiet=1)  # as pip does where users install it
     with running_sink() as sink:
         for case in chosen:
             print(f"{time.monotonic() - started_s:5.0f} s  {case}", file=sys.stderr, flush=True)
