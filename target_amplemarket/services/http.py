@@ -331,6 +331,7 @@ class HttpCaller:
             body, fault = None, _loss(error)
         finally:
             response.close()
+            response.stream = httpx.ByteStream(b"")  # its own points back to it: the request's body would stay
         wait_s = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
         return Answer(response.status_code, body, fault, wait_s)
 

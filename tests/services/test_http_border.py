@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import logging
 import re
 import socket
 import ssl
+import sys
 import threading
 import time
 import tracemalloc
@@ -64,6 +66,19 @@ def test_a_path_of_the_base_url_stays_before_every_path(serve: Serve, caller: Ca
     server = serve(ok)
     caller(server.base_url + "/gateway/").call("GET", "/users")
     assert server.received[0].startswith(b"GET /gateway/users HTTP/1.1\r\n")
+
+
+def test_a_body_is_let_go_with_its_answer_and_not_by_some_later_search_for_garbage(
+    serve: Serve, caller: Caller
+) -> None:
+    http, body = caller(serve(ok).base_url), b"[%d]" % time.time_ns()
+    gc.disable()
+    try:
+        held = sys.getrefcount(body)
+        assert isinstance(http.call("POST", "/lead-lists", body=body), Answer)
+        assert sys.getrefcount(body) == held
+    finally:
+        gc.enable()
 
 
 @pytest.mark.step("D3")
