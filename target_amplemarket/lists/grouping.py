@@ -80,13 +80,12 @@ class OpenLists:
             now_s: Monotonic time in seconds.
         """
         for key, group in self._grouped(stream, leads, known_owners):
-            size = self._rules.size_of(key.list_type)
-            rows = with_own_records(group) if _points_into_others(group.column("record")) else group
+            size, rows = self._rules.size_of(key.list_type), group
             while rows.num_rows:
                 open_list = self._open.setdefault(key, _OpenList(now_s))
                 taken = rows.slice(0, size - open_list.lead_count)
                 rows = rows.slice(taken.num_rows)  # what is left for the next list
-                open_list.slices.append(taken)
+                open_list.slices.append(with_own_records(taken))  # a copy of the records, so that their block can go
                 open_list.lead_count += taken.num_rows
                 if open_list.lead_count == size:
                     yield self._close(key)
@@ -142,19 +141,11 @@ class OpenLists:
         )
 
 
-def _points_into_others(records: pa.ChunkedArray) -> bool:
-    """Whether these are few of the records whose text they keep alive."""
-    if not pa.types.is_dictionary(records.type):
-        return False
-    return sum(len(chunk.dictionary) for chunk in records.chunks) > 2 * _MOST_KEPT_ALIVE * len(records)
-
-
 def _own_copy(slices: list[pa.Table]) -> pa.Table:
     """One table (schema `LEADS`); it keeps nothing alive of the blocks in which its leads came but themselves."""
-    tables = [with_own_records(rows) for rows in slices]
-    if any(rows.schema != tables[0].schema for rows in tables):  # the columns of their records differ
-        tables = [with_record_texts(rows) for rows in tables]
-    table = pa.concat_tables(tables)
+    if any(rows.schema != slices[0].schema for rows in slices):  # the forms of their records differ
+        slices = [with_record_texts(rows) for rows in slices]
+    table = pa.concat_tables(slices)
     if table.get_total_buffer_size() < _MOST_KEPT_ALIVE * table.nbytes:
         return table
     return table.take(pa.array(np.arange(table.num_rows))).combine_chunks()

@@ -191,6 +191,17 @@ def test_records_whose_columns_differ_meet_in_one_list_as_text() -> None:
     assert closed.leads.column("record").to_pylist() == ['{"a":1}', '{"a":"x"}', '{"a":null}', '{"a":1}']
 
 
+def test_closing_a_list_copies_none_of_its_records() -> None:
+    lists, texts = open_lists(size=20_000), [f"{n:0>200}" for n in range(20_000)]
+    records = pa.DictionaryArray.from_arrays(np.arange(20_000, dtype=np.int32), pa.array(texts))
+    leads = emails(1, 20_000).drop_columns(["record"]).append_column("record", records).select(LEADS.names)
+    assert list(lists.add("s", leads.slice(0, 19_000), KNOWN, 0.0)) == []
+    before = pa.total_allocated_bytes()
+    (closed,) = lists.close_all()
+    assert pa.total_allocated_bytes() - before < 500_000
+    assert closed.leads.column("record").to_pylist() == texts[:19_000]
+
+
 STREAMS = st.sampled_from(["a", "b"])
 ROWS = st.lists(st.tuples(st.sampled_from([DANA, LEE, KIM, None]), st.sampled_from(LIST_TYPES)), max_size=9)
 
