@@ -82,6 +82,15 @@ def test_no_text_of_the_input_is_in_a_file_name(text: str, tmp_path: Path) -> No
     assert entry.intent.stream == text
 
 
+def test_an_intent_that_an_earlier_version_compressed_otherwise_comes_back() -> None:
+    folder, outbox, name = outbox_with_a_list()
+    (entry,) = outbox.entries()
+    metadata = pa.ipc.open_file(folder.files[name]).schema.metadata
+    kept = {key: value for key, value in metadata.items() if key != b"sha256"}
+    folder.files[name] = arrow_file(entry.leads.combine_chunks().replace_schema_metadata(kept))
+    assert outbox.entries() == [entry]
+
+
 @pytest.mark.step("D2")
 def test_the_rest_of_a_list_replaces_the_intent_of_the_whole() -> None:
     _, outbox, name = outbox_with_a_list()

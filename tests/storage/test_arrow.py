@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import hashlib
+import secrets
+import tracemalloc
+from typing import Literal
+
 import pyarrow as pa
 import pytest
 
-from target_amplemarket.storage.arrow import arrow_file
+from target_amplemarket.storage.arrow import arrow_file, arrow_table
 
 SCHEMA = pa.schema([pa.field("n", pa.int64(), nullable=False), pa.field("s", pa.dictionary(pa.int32(), pa.string()))])
 
@@ -30,3 +35,21 @@ def test_a_file_cut_anywhere_is_an_error_and_never_a_shorter_table() -> None:
     for end in range(len(content)):
         with pytest.raises((pa.ArrowInvalid, OSError)):
             pa.ipc.open_file(content[:end]).read_all()
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lz4"])
+def test_the_checksum_is_that_of_the_file_with_zeros_in_its_place(compression: Literal["zstd", "lz4"]) -> None:
+    content = arrow_file(table_of(5_000), compression=compression)
+    checksum = pa.ipc.open_file(content).schema.metadata[b"sha256"]
+    assert hashlib.sha256(content.replace(checksum, b"0" * 64)).hexdigest().encode() == checksum
+    assert arrow_table(content, SCHEMA).equals(table_of(5_000))
+
+
+def test_the_content_is_in_memory_once() -> None:
+    table = pa.table({"text": [secrets.token_bytes(4_000_000)]})
+    tracemalloc.start()
+    try:
+        content = arrow_file(table)
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * len(content)
+    finally:
+        tracemalloc.stop()
