@@ -49,7 +49,7 @@ _COMPANY = {"domain": ("company_domain",), "name": ("company_name",), "either": 
 # --- What is sent and read --------------------------------------------------------------------------------------------
 
 
-class _Lead(msgspec.Struct, omit_defaults=True):
+class _Lead(msgspec.Struct, omit_defaults=True, gc=False):
     linkedin_url: str | None = None
     email: str | None = None
     title: str | None = None
