@@ -36,6 +36,7 @@ sites.google.com maps.google.com docs.google.com drive.google.com forms.gle busi
 apps.apple.com play.google.com
 """
 SHARED_SITES = frozenset(_SHARED_SITES.split())
+_NOT_A_COMPANYS_SITE = SHARED_SITES | FREE_MAIL_DOMAINS
 
 # "https://www.acme.example:8080/about" and the like are for the slow path; the common website is matched here.
 _WEBSITE = r"^(?:https?://)?(?P<host>(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]{2,})(?:/[!-~]*)?$"
@@ -111,13 +112,17 @@ def _each(domain_of: Callable[[str], str | None], hosts: list[str | None]) -> pa
 
 
 def _company_site(host: str) -> str | None:
-    host = host.removeprefix("www.")
-    return None if host in SHARED_SITES or _registrable(host) in SHARED_SITES else _company_mail(host)
+    return _outside(_NOT_A_COMPANYS_SITE, host.removeprefix("www."))
 
 
 def _company_mail(host: str) -> str | None:
+    return _outside(FREE_MAIL_DOMAINS, host)
+
+
+def _outside(others: frozenset[str], host: str) -> str | None:
+    """Registrable domain of a host, unless one of the two is somebody else's."""
     domain = _registrable(host)
-    return None if host in FREE_MAIL_DOMAINS or domain in FREE_MAIL_DOMAINS else domain
+    return None if host in others or domain in others else domain
 
 
 @lru_cache(maxsize=1 << 15)
