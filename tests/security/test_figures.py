@@ -152,7 +152,8 @@ import sys, msgspec
 from target_amplemarket.singer.lines import Line
 from target_amplemarket.singer.validation import compile_validator
 schema, value = msgspec.json.decode(sys.stdin.buffer.read())
-print(compile_validator(schema, Line(b"", 1, 0))(value))
+validator = compile_validator(schema, Line(b"", 1, 0))
+print(validator.is_valid(value) and not validator.faults([msgspec.Raw(msgspec.json.encode(value))]))
 """
 
 
