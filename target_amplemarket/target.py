@@ -24,12 +24,12 @@ from singer_sdk.plugin_base import _ConfigInput
 
 from target_amplemarket.config import Settings, json_schema, read_settings
 from target_amplemarket.errors import SettingsError, StorageError, TargetError
-from target_amplemarket.singer.messages import Expected, Message
 from target_amplemarket.singer.reader import BlockReader
 from target_amplemarket.singer.stop import StopRequest
 
 if TYPE_CHECKING:
     from target_amplemarket.results.summary import RunSummary
+    from target_amplemarket.singer.messages import Expected, Message
     from target_amplemarket.singer.streams import Mapper
 
 PACKAGE: Final = "target-amplemarket"

@@ -193,6 +193,15 @@ def test_a_run_without_records_imports_nothing_that_only_records_calls_and_files
     assert int(tracked_count) < 1_000, "what the run leaves is looked through for garbage when the process ends"
 
 
+def test_what_only_tells_of_the_settings_loads_nothing_that_only_a_run_needs() -> None:
+    program = "import sys; sys.argv[1:] = ['--about']; from target_amplemarket.cli import main; main()"
+    code = f"import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); {program}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=True)
+    modules = set(done.stderr.decode().split())
+    assert "target_amplemarket.target" in modules
+    assert modules.isdisjoint({"pyarrow", "httpx", "target_amplemarket.runner", "target_amplemarket.singer.messages"})
+
+
 def test_what_start_up_makes_is_not_looked_through_for_garbage() -> None:
     code = """
 import gc

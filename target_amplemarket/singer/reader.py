@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from singer_sdk.singerlib.encoding.base import GenericSingerReader
 
-from target_amplemarket.singer.lines import read_lines
-from target_amplemarket.singer.messages import Expected, Message, read_messages
-from target_amplemarket.singer.stop import StopRequest
+if TYPE_CHECKING:
+    from target_amplemarket.singer.messages import Expected, Message
+    from target_amplemarket.singer.stop import StopRequest
 
 IDLE_S = 1.0
 """How long to wait for input before waiting work gets its turn."""
@@ -33,6 +33,9 @@ class BlockReader(GenericSingerReader[bytes]):
         callbacks: dict[str, Callable[[dict[str, Any]], None]],  # noqa: ARG002  # messages do not come one by one
     ) -> Counter[str]:
         """Read to the end of the input; returns the number of messages by type."""
+        from target_amplemarket.singer.lines import read_lines  # what only a run needs does not slow `--about` down
+        from target_amplemarket.singer.messages import read_messages
+
         counts: Counter[str] = Counter()
         source = file_input or self.default_input
         self.consume(lambda stop, expected: read_messages(read_lines(source, stop, idle_s=IDLE_S), counts, expected))
