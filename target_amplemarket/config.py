@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -23,6 +24,8 @@ LEAD_FIELDS: Final = (
 """Every field that some service takes; which of them is the service's to say."""
 LIST_TYPES: Final = ("linkedin", "email", "titles_and_company")
 KEY_SETTINGS: Final = ("api_key", "api_key_file", "api_key_command")
+ENVIRONMENT_PREFIX: Final = "TARGET_AMPLEMARKET_"
+_FLAG_WORDS: Final = frozenset({"true", "1", "yes", "on", "false", "0", "no", "off", ""})
 LIST_NAME_FIELDS: Final = ("stream", "date", "owner", "list_type")
 
 CREDIT_PRICES: Final = {
@@ -362,6 +365,38 @@ def read_settings(config: Mapping[str, Any], *, also_known: Mapping[str, Any] | 
         raise SettingsError("settings: " + "; ".join(faults))
     known = {d.name: config[d.name] for d in declared_settings() if d.name in config}
     return Settings(**{name: _frozen(name, value) for name, value in known.items()})
+
+
+def check_environment(environ: Mapping[str, str], properties: Mapping[str, Any]) -> None:
+    """See to it that every setting in the environment can be read as what it is.
+
+    The SDK takes every flag that it does not know for false: a `dry_run` misspelt would send.
+
+    Args:
+        environ: Of the process.
+        properties: JSON Schemas of all settings, by name.
+
+    Raises:
+        SettingsError: All faults at once, each with the setting's name and what it takes; no value is repeated.
+    """
+    given = {name: environ.get(ENVIRONMENT_PREFIX + name.upper()) for name in properties}
+    unread = {n: text for n, text in given.items() if text is not None and not _is_readable(text, properties[n])}
+    if unread:
+        raise SettingsError("settings in the environment: " + "; ".join(_ill_formed(unread, properties)))
+
+
+def _is_readable(text: str, schema: Mapping[str, Any]) -> bool:
+    kinds = schema.get("type", ())
+    if "boolean" in kinds:
+        return text.lower() in _FLAG_WORDS
+    try:  # the SDK's own ways; a list may also be words with commas between them
+        if "integer" in kinds:
+            int(text)
+        elif "object" in kinds:
+            json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _unknown(config: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[str]:

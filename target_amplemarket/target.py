@@ -22,7 +22,7 @@ from singer_sdk.helpers.capabilities import (
 )
 from singer_sdk.plugin_base import _ConfigInput
 
-from target_amplemarket.config import Settings, json_schema, read_settings
+from target_amplemarket.config import Settings, check_environment, json_schema, read_settings
 from target_amplemarket.errors import SettingsError, StorageError, TargetError
 from target_amplemarket.singer.reader import BlockReader
 from target_amplemarket.singer.stop import StopRequest
@@ -52,7 +52,12 @@ class TargetAmplemarket(Target):
     ]
 
     def __init__(self, **arguments: Any) -> None:  # the SDK's own arguments, passed through
-        super().__init__(**arguments)
+        self._reads_environment = bool(arguments.get("parse_env_config"))
+        try:
+            super().__init__(**arguments)
+        except ValueError:  # what the SDK says of a number or of JSON in the environment repeats the value
+            self._check_environment()
+            raise
         reader = self.message_reader
         if not isinstance(reader, BlockReader):
             raise TypeError("the target reads its input through a BlockReader")
@@ -69,6 +74,7 @@ class TargetAmplemarket(Target):
         """Check the settings in our own words: the SDK's repeat values, and a value may be a secret."""
         schema = self.config_jsonschema
         self.append_builtin_config(schema)
+        self._check_environment()
         own = json_schema()["properties"]
         also_known = {name: kind for name, kind in schema["properties"].items() if name not in own}
         try:
@@ -78,6 +84,10 @@ class TargetAmplemarket(Target):
                 raise
             return [str(error)]
         return []
+
+    def _check_environment(self) -> None:
+        if self._reads_environment:
+            check_environment(os.environ, self.config_jsonschema["properties"])
 
     def setup_mapper(self) -> None:
         """Stream maps that the SDK cannot take are a fault of the settings."""

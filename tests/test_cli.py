@@ -62,6 +62,52 @@ def test_settings_come_from_the_environment_too(settings: dict[str, Any]) -> Non
     assert done.returncode == 0, done.stderr.decode()
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("batch_size_rows", "canary", "takes a whole number from 1 to 10,000"),
+        ("max_leads_per_run", "", "takes a whole number from 1 on, or null"),
+        ("dry_run", "ture", "takes true or false"),
+        ("flattening_enabled", "canary", "takes true or false"),
+        ("field_mapping", "{canary", "takes an object"),
+    ],
+)
+def test_a_setting_in_the_environment_that_cannot_be_read_sends_nothing(
+    settings: dict[str, Any], sandbox: RunningSandbox, name: str, text: str, words: str
+) -> None:
+    given = {**settings, name: text}
+    named = {f"TARGET_AMPLEMARKET_{n.upper()}": v if isinstance(v, str) else json.dumps(v) for n, v in given.items()}
+    done = run("--config=ENV", given=as_bytes(contacts(1)), **named)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert f"settings in the environment: `{name}` {words}" in done.stderr.decode()
+    assert "canary" not in done.stderr.decode()
+    assert sandbox.log() == []
+    assert json.loads(run("check", "--config=ENV", "--format", "json", **named).stdout)
+
+
+@pytest.mark.parametrize("text", ["TRUE", "1", "yes", "On"])
+def test_a_flag_in_the_environment_may_be_written_in_all_the_usual_ways(
+    settings_file: Path, sandbox: RunningSandbox, text: str
+) -> None:
+    done = run("--config", settings_file, "--config=ENV", given=as_bytes(contacts(1)), TARGET_AMPLEMARKET_DRY_RUN=text)
+    assert done.returncode == 0
+    assert "1 planned" in done.stderr.decode()
+    assert sandbox.log() == []
+
+
+@pytest.mark.parametrize("has_content", [False, True])
+def test_certificates_that_cannot_be_read_are_a_fault_of_the_settings(
+    settings: dict[str, Any], tmp_path: Path, has_content: bool
+) -> None:
+    authority, path = tmp_path / "own-ca.pem", tmp_path / "https.json"
+    if has_content:
+        authority.write_text("no certificate", encoding="utf-8")
+    path.write_text(json.dumps(settings | {"base_url": "https://127.0.0.1:9"}), encoding="utf-8")
+    done = run("--config", path, given=as_bytes(contacts(1)), SSL_CERT_FILE=str(authority))
+    assert done.returncode == 2
+    assert "SSL_CERT_FILE or SSL_CERT_DIR in the environment names no certificates" in done.stderr.decode()
+
+
 def test_input_can_be_a_file(settings_file: Path, tmp_path: Path) -> None:
     messages = tmp_path / "messages.jsonl"
     messages.write_bytes(as_bytes([*contacts(2), state({"at": 2})]))

@@ -13,7 +13,7 @@ from typing import Any, Final
 import click
 from singer_sdk.plugin_base import _ConfigInput
 
-from target_amplemarket.config import KEY_SETTINGS, Settings
+from target_amplemarket.config import ENVIRONMENT_PREFIX, KEY_SETTINGS, Settings
 from target_amplemarket.target import TargetAmplemarket
 
 Command = Callable[..., None]
@@ -36,7 +36,7 @@ class Setup:
         """The results folder, there or not."""
         if self.results_path is not None:
             return self.results_path
-        named = os.environ.get("TARGET_AMPLEMARKET_RESULTS_PATH") if self.parse_env else None
+        named = os.environ.get(f"{ENVIRONMENT_PREFIX}RESULTS_PATH") if self.parse_env else None
         return Path(named or self.values.get("results_path", "amplemarket-results"))
 
     def target(self, *, setup_mapper: bool = True) -> TargetAmplemarket:
@@ -62,7 +62,7 @@ class Setup:
     @property
     def _has_key(self) -> bool:
         in_environment = self.parse_env and any(
-            f"TARGET_AMPLEMARKET_{name.upper()}" in os.environ for name in KEY_SETTINGS
+            f"{ENVIRONMENT_PREFIX}{name.upper()}" in os.environ for name in KEY_SETTINGS
         )
         return in_environment or any(name in self.values for name in KEY_SETTINGS)
 

@@ -24,6 +24,7 @@ from typing import Any, Literal
 import httpcore
 import httpx
 
+from target_amplemarket.errors import SettingsError
 from target_amplemarket.services.addresses import check_base_url, check_proxy, host_and_port, parse_retry_after
 from target_amplemarket.services.credentials import Credentials
 from target_amplemarket.services.protocol import NotSent, Unknown
@@ -176,9 +177,18 @@ def _pool(
 
 
 def tls_context() -> ssl.SSLContext:
-    """How every certificate is verified."""
+    """How every certificate is verified.
+
+    Raises:
+        SettingsError: The environment names certificates that cannot be read.
+    """
     # `trust_env` here concerns SSL_CERT_FILE and SSL_CERT_DIR only: the standard way to name a company's own CA.
-    context = httpx.create_ssl_context(verify=True, trust_env=True)
+    try:
+        context = httpx.create_ssl_context(verify=True, trust_env=True)
+    except OSError:  # of which the faults of `ssl` are some
+        raise SettingsError(
+            "SSL_CERT_FILE or SSL_CERT_DIR in the environment names no certificates that can be read"
+        ) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
