@@ -16,11 +16,13 @@ from target_amplemarket.errors import InputError, RecordBeforeSchema, Stopped, U
 from target_amplemarket.singer.arrow_files import open_arrow_file
 from target_amplemarket.singer.arrow_run import ArrowRun, blocks_of
 from target_amplemarket.singer.json_faults import MAX_DEPTH, most_brackets, repair
+from target_amplemarket.singer.line_records import OpenBlock, open_records
 from target_amplemarket.singer.lines import Line, Lines, read_lines
 from target_amplemarket.singer.manifest import check_names, open_named
 from target_amplemarket.singer.messages import Batch, RecordRun, printable, read_messages
 from target_amplemarket.singer.stop import StopRequest
 from target_amplemarket.singer.streams import RecordBlock, Streams
+from target_amplemarket.singer.turns import opened
 
 _FORMATS: Final = ("jsonl", "parquet", "arrow")
 _GZIP: Final = b"\x1f\x8b"
@@ -67,8 +69,17 @@ class BatchReader:
                 runs = self._json_runs(batch, file) if form == "jsonl" else self._arrow_runs(batch, file)
                 for run in runs:
                     self._look_for_stop()
-                    yield from blocks_of(run, self.streams, next_record_no())
+                    yield from self._blocks(run, next_record_no())
             self._look_for_stop()
+
+    def _blocks(self, run: RecordRun | ArrowRun | OpenBlock, first_record_no: int) -> Iterator[RecordBlock]:
+        if not isinstance(run, OpenBlock):
+            yield from blocks_of(run, self.streams, first_record_no)
+            return
+        found = opened(run, self.streams, first_record_no)
+        yield from found.blocks
+        if found.error is not None:
+            raise found.error
 
     def _look_for_stop(self) -> None:
         if self.stop.signal_number is not None:
@@ -85,9 +96,13 @@ class BatchReader:
             return None
         return frozenset(path[0] for path in paths)
 
-    def _json_runs(self, batch: Batch, file: IO[bytes]) -> Iterator[RecordRun]:
+    def _json_runs(self, batch: Batch, file: IO[bytes]) -> Iterator[RecordRun | OpenBlock]:
         for lines in read_lines(_unpacked(file), self.stop, idle_s=_NEVER_IDLE_S):
-            yield from _records(batch.stream, lines)
+            paths = self.streams.read_with_lines().get(batch.stream, ())
+            if (block := open_records(lines, batch.stream, paths)) is not None:
+                yield block
+            else:
+                yield from _records(batch.stream, lines)
 
 
 def _format_of(batch: Batch) -> str:

@@ -1,4 +1,4 @@
-"""Blocks of RECORD and STATE lines of which each is decoded once: what stands around a record and its members together.
+"""Blocks of lines of which each is decoded once: what stands around a record and its members together.
 
 This takes streams of which it is known what will be asked for, in blocks without anything odd. All else goes the other
 way, envelope by envelope, and both come to the same.
@@ -6,8 +6,9 @@ way, envelope by envelope, and both come to the same.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
@@ -35,12 +36,22 @@ class LineRecords:
         starts: Of the lines that are these records.
         ends: Of these lines, without their newlines.
         columns: What was read.
+        are_messages: The lines are RECORD messages; else they are the records themselves.
     """
 
-    __slots__ = ("_columns", "_content", "_ends", "_starts")
+    __slots__ = ("_are_messages", "_columns", "_content", "_ends", "_starts")
 
-    def __init__(self, content: bytes, starts: Places, ends: Places, columns: Mapping[Path, Sequence[object]]) -> None:
+    def __init__(
+        self,
+        content: bytes,
+        starts: Places,
+        ends: Places,
+        columns: Mapping[Path, Sequence[object]],
+        *,
+        are_messages: bool = True,
+    ) -> None:
         self._content, self._starts, self._ends, self._columns = content, starts, ends, columns
+        self._are_messages = are_messages
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -62,11 +73,13 @@ class LineRecords:
         bounds = np.empty(2 * len(self), np.int32)  # of lines and of what stands between them
         bounds[0::2], bounds[1::2] = self._starts, self._ends
         buffers = [None, pa.py_buffer(bounds), pa.py_buffer(self._content)]
-        lines = pa.Array.from_buffers(pa.binary(), len(bounds) - 1, buffers)
+        kind = pa.binary() if self._are_messages else pa.string()
+        lines = pa.Array.from_buffers(kind, len(bounds) - 1, buffers)
         return pa.DictionaryArray.from_arrays(np.arange(0, len(bounds), 2, dtype=np.int32), lines)
 
     def _raw(self, index: int) -> msgspec.Raw:
-        return open_envelope(self._content[self._starts[index] : self._ends[index]]).record
+        line = self._content[self._starts[index] : self._ends[index]]
+        return open_envelope(line).record if self._are_messages else msgspec.Raw(line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +124,48 @@ def open_block(lines: Lines, expected: Mapping[str, Sequence[Path]]) -> OpenBloc
     ends = object_line_ends(lines) if expected else None
     if ends is None or most_brackets(lines) > MAX_DEPTH:
         return None
-    opening = _Opening(expected)
-    starts = np.concatenate([np.zeros(1, np.int64), ends[:-1] + 1])
-    view = memoryview(lines.content)
-    try:
-        for first in range(0, len(ends), AT_ONCE):
-            last = min(first + AT_ONCE, len(ends)) - 1
-            rows = opening.decode(view[starts[first] : ends[last]])
-            if len(rows) != last - first + 1:
-                return None
+    starts, opening = _starts(ends), _Opening(expected)
+    with contextlib.suppress(*_ODD):
+        for first, rows in _decoded(lines, starts, ends, opening.decode):
             opening.take(rows, first)
         return opening.block(lines, starts, ends)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, KeyError, AttributeError):
+    return None
+
+
+def open_records(lines: Lines, stream: str, paths: Sequence[Path]) -> OpenBlock | None:
+    """The same of lines that are the records of one stream, without messages around them."""
+    ends = object_line_ends(lines) if paths and lines.content else None
+    if ends is None or most_brackets(lines) >= MAX_DEPTH:
         return None
+    codec = row_codec(tuple(dict.fromkeys(path[0] for path in paths)))
+    starts, part = _starts(ends), _Part(paths, codec)
+    with contextlib.suppress(*_ODD):
+        for first, rows in _decoded(lines, starts, ends, codec.decoder.decode_lines):
+            part.add(rows, np.arange(first, first + len(rows)))
+        records = LineRecords(lines.content, starts, ends, part.columns(), are_messages=False)
+        return OpenBlock({stream: records}, {stream: part.line_nos}, [], lines)
+    return None
+
+
+_ODD: Final = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, KeyError, AttributeError)
+"""What is raised where a line needs a closer look."""
+
+
+def _starts(ends: Places) -> Places:
+    return np.concatenate([np.zeros(1, np.int64), ends[:-1] + 1])
+
+
+def _decoded(
+    lines: Lines, starts: Places, ends: Places, decode_lines: Callable[[memoryview], list[Any]]
+) -> Iterator[tuple[int, list[Any]]]:
+    """Some lines at a time, with the place of the first of them."""
+    view = memoryview(lines.content)
+    for first in range(0, len(ends), AT_ONCE):
+        last = min(first + AT_ONCE, len(ends)) - 1
+        rows = decode_lines(view[starts[first] : ends[last]])
+        if len(rows) != last - first + 1:
+            raise KeyError
+        yield first, rows
 
 
 class _Part:
@@ -140,9 +182,9 @@ class _Part:
         self._waiting: list[Any] = []
         self._pieces: list[list[Sequence[object]]] = []
 
-    def add(self, rows: Sequence[Any], line_nos: Places) -> None:
+    def add(self, records: Sequence[Any], line_nos: Places) -> None:
         self._line_nos.append(line_nos)
-        self._waiting += rows
+        self._waiting += records
         if len(self._waiting) >= AT_ONCE:
             self._read()
 
@@ -162,7 +204,7 @@ class _Part:
 
     def _read(self) -> None:
         if self._waiting:
-            self._pieces.append(self._codec.columns(list(map(_RECORD, self._waiting)), self._paths))
+            self._pieces.append(self._codec.columns(self._waiting, self._paths))
             self._waiting = []
 
 
@@ -184,7 +226,7 @@ class _Opening:
         """
         [(kind, stream), *others] = set(map(KIND_AND_STREAM, rows))
         if kind == "RECORD" and not others:
-            self._parts[stream].add(rows, np.arange(first, first + len(rows)))
+            self._parts[stream].add(list(map(_RECORD, rows)), np.arange(first, first + len(rows)))
             return
         places: dict[str, list[int]] = {}
         for index, row in enumerate(rows):
@@ -195,7 +237,7 @@ class _Opening:
             else:
                 raise KeyError
         for name, indexes in places.items():
-            self._parts[name].add([rows[index] for index in indexes], np.array(indexes, np.int64) + first)
+            self._parts[name].add([rows[index].record for index in indexes], np.array(indexes, np.int64) + first)
 
     def block(self, lines: Lines, starts: Places, ends: Places) -> OpenBlock:
         """All that was taken.

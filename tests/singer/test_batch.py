@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import tempfile
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_amplemarket.errors import InputError, MissingKey, RecordBeforeSchema, Stopped
+from target_amplemarket.leads.kept_records import record_texts
 from target_amplemarket.singer import arrow_files
 from target_amplemarket.singer.batch import BatchReader
 from target_amplemarket.singer.json_faults import RecordFault
+from target_amplemarket.singer.line_records import LineRecords
 from target_amplemarket.singer.lines import Line
 from target_amplemarket.singer.messages import Batch, Schema
 from target_amplemarket.singer.stop import StopRequest
@@ -393,6 +396,54 @@ def test_columns_that_nobody_asks_for_are_read_only_where_records_are_kept(
     assert columns(keeps=True, expects=True) == [everything] * 3
     reading.streams.register(Schema("people", {"properties": {"Id": {}}}, ("Id",), AT))
     assert columns(keeps=False, expects=False) == [everything] * 3, "a new SCHEMA may want others"
+
+
+# --- lines of which is known what they are read for ---
+
+SOUND_LINES = [
+    *[json.dumps(row).encode() for row in ROWS],
+    b'{"Id": 9, "Email": null, "record": {"type": "RECORD"}}',
+    '{"Email": "é@acme.example", "Id": "x", "Account": {"Name": "Acme"}}'.encode(),
+]
+ODD_LINES = [
+    b"",
+    b"[1]",
+    b"{",
+    b'{"Email": "no key"}',
+    b'{"Id": NaN}',
+    b'{"Id": 1, "Email": "\\ud800"}',
+    b'{"Id": 1}{"Id": 2}',
+    b'{"Id": ' + b"[" * 64 + b"]" * 64 + b"}",
+]
+EXPECTED = (("Id",), ("Email",), ("Account", "Name"))
+
+
+@given(st.lists(st.sampled_from(SOUND_LINES * 4 + ODD_LINES), min_size=1, max_size=12), st.booleans())
+def test_lines_that_are_read_with_their_members_are_the_same_records(lines: list[bytes], has_end: bool) -> None:
+    outcomes = []
+    with tempfile.TemporaryDirectory() as folder:
+        for is_expected in (False, True):
+            reading = Reading(Path(folder))
+            reading.write("a", b"\n".join(lines) + b"\n" * has_end)
+            if is_expected:
+                reading.streams.expect("people", EXPECTED)
+            blocks, fault = until_fault(reading.blocks("jsonl", "a"))
+            reading.stop.close()
+            rows = [row for block in blocks for row in rows_of(block)]
+            columns = [block.records.columns(EXPECTED).values for block in blocks]
+            values = [[str(value) for piece in pieces for value in piece] for pieces in zip(*columns, strict=True)]
+            outcomes.append((rows, values, str(fault)))
+            assert [number for block in blocks for number in block.record_nos] == list(range(1, len(rows) + 1))
+    assert outcomes[0] == outcomes[1]
+
+
+def test_what_is_kept_of_lines_are_the_records(reading: Reading) -> None:
+    reading.write("a", b"\n".join([*SOUND_LINES, b""]))
+    reading.streams.expect("people", EXPECTED)
+    (block,) = reading.blocks("jsonl", "a")
+    assert isinstance(block.records, LineRecords)
+    assert block.records.kept().to_pylist() == [line.decode() for line in SOUND_LINES]
+    assert record_texts(block.records.kept()).to_pylist() == [line.decode() for line in SOUND_LINES]
 
 
 # --- row by row, for checks and stream maps ---
