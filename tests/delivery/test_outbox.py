@@ -53,16 +53,26 @@ def test_an_intent_comes_back_whole_with_its_leads(tmp_path: Path) -> None:
     assert entry.leads.schema.equals(LEADS, check_metadata=True)
 
 
-def test_records_that_came_as_columns_come_back_as_their_text(tmp_path: Path) -> None:
+TEXTS = ['{"note":"canary","id":1}', '{"note":null,"id":2}', '{"note":"a\\"","id":null}']
+NOTES, IDS = pa.array(["canary", None, 'a"']), pa.array([1, 2, None])
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        pa.StructArray.from_arrays([NOTES, IDS], ["note", "id"]),
+        pa.array([f'{{"type":"RECORD","record":{text},"version":1}}'.encode() for text in TEXTS]),
+    ],
+    ids=["columns", "messages"],
+)
+def test_records_that_were_kept_as_they_came_come_back_as_their_text(tmp_path: Path, whole: pa.Array) -> None:
     folder = Folder(tmp_path / "results")
     lead_list = make_list(3)
-    whole = pa.StructArray.from_arrays([pa.array(["canary", None, 'a"']), pa.array([1, 2, None])], ["note", "id"])
     place = LEADS.get_field_index("record")
     leads = lead_list.leads.set_column(place, pa.field("record", whole.type), whole)
     Outbox(folder, RUN_ID).write(dataclasses.replace(lead_list, leads=leads), BODY)
     (entry,) = Outbox(folder, RUN_ID).entries()
-    texts = pa.array(['{"note":"canary","id":1}', '{"note":null,"id":2}', '{"note":"a\\"","id":null}'])
-    assert entry.leads.equals(lead_list.leads.set_column(place, LEADS.field("record"), texts))
+    assert entry.leads.equals(lead_list.leads.set_column(place, LEADS.field("record"), pa.array(TEXTS)))
     assert entry.leads.schema.equals(LEADS, check_metadata=True)
 
 
