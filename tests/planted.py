@@ -281,8 +281,8 @@ DEFECTS = (
     Planted(
         "as many values as lines are taken for one a line",
         "singer/json_faults.py",
-        "    return ends if is_sure else None\n",
-        "    return ends\n",
+        "    return ends if is_sure and most_brackets",
+        "    return ends if most_brackets",
         ("tests/singer/test_messages.py",),
     ),
     Planted(

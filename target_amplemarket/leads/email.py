@@ -10,12 +10,16 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from functools import cache
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from target_amplemarket.leads.canonical import INVISIBLE, CanonicalColumn, complete, is_placeholder
 from target_amplemarket.storage.arrow import NO_TEXT
+
+if TYPE_CHECKING:
+    from email_validator import ValidatedEmail
 
 MAX_TEXT_CHARS = 4096  # with whatever stands around the address
 MAX_ADDRESS_CHARS = 254  # RFC 5321 4.5.3.1.3, RFC 3696 erratum 1690
@@ -152,11 +156,7 @@ def _judged(local_part: str, domain: str) -> str | EmailReason:
     ascii_domain = ascii_host(domain)
     if ascii_domain is None:
         return EmailReason.BAD_DOMAIN
-    from email_validator import EmailNotValidError, validate_email
-
-    try:
-        validate_email(f"{local_part}@{domain}", check_deliverability=False)
-    except EmailNotValidError:
+    if _by_library(f"{local_part}@{domain}") is None:
         is_long = len(local_part) + 1 + len(ascii_domain) > MAX_ADDRESS_CHARS
         return EmailReason.TOO_LONG if is_long else EmailReason.BAD_LOCAL_PART
     return f"{local_part}@{ascii_domain}".lower()
@@ -164,10 +164,15 @@ def _judged(local_part: str, domain: str) -> str | EmailReason:
 
 def ascii_host(host: str) -> str | None:
     """Domain name in lower-case ASCII (IDNA 2008), or None where it cannot be a public one."""
+    found = _by_library(f"a@{host}")
+    return None if found is None else found.ascii_domain.lower()
+
+
+def _by_library(address: str) -> ValidatedEmail | None:
+    """What the library makes of an address, None where it refuses it."""
     from email_validator import EmailNotValidError, validate_email
 
     try:
-        ascii_domain = validate_email(f"a@{host}", check_deliverability=False).ascii_domain
+        return validate_email(address, check_deliverability=False)
     except EmailNotValidError:
         return None
-    return ascii_domain.lower()

@@ -114,17 +114,18 @@ def most_brackets(lines: Lines) -> int:
     return int((opened_before[np.minimum(bounds[1:] + 1, len(words))] - opened_before[bounds[:-1]]).max())
 
 
-def object_line_ends(lines: Lines) -> npt.NDArray[np.intp] | None:
+def object_line_ends(lines: Lines, most_depth: int) -> npt.NDArray[np.intp] | None:
     """Where each line ends, if an object ends before and another begins after every newline between them.
 
-    No JSON value holds such a newline, so as many values as lines are one value a line.
+    No JSON value holds such a newline, so as many values as lines are one value a line. None also where one of the
+    lines may be nested deeper than `most_depth`.
     """
     codes, ends = np.frombuffer(lines.content, np.uint8), lines.newlines
     if codes[-1] != _NEWLINE:
         ends = np.append(ends, len(codes))
     between = ends[:-1]
     is_sure = (codes[between - 1] == _CLOSING).all() and (codes[between + 1] == _OPENING).all()
-    return ends if is_sure else None
+    return ends if is_sure and most_brackets(lines) <= most_depth else None
 
 
 def too_deep(content: bytes) -> bool:

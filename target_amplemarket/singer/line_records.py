@@ -19,9 +19,18 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from target_amplemarket.singer.envelopes import KIND_AND_STREAM, NOTHING, Envelope, open_envelope
-from target_amplemarket.singer.json_faults import MAX_DEPTH, most_brackets, object_line_ends
+from target_amplemarket.singer.json_faults import MAX_DEPTH, object_line_ends
 from target_amplemarket.singer.lines import Line, Lines
-from target_amplemarket.singer.records import AT_ONCE, Columns, JsonRecords, Path, RowCodec, end_to_end, row_codec
+from target_amplemarket.singer.records import (
+    AT_ONCE,
+    Columns,
+    JsonRecords,
+    Path,
+    RowCodec,
+    end_to_end,
+    pointing_to_spans,
+    row_codec,
+)
 
 Places = npt.NDArray[np.int64]
 
@@ -70,12 +79,8 @@ class LineRecords:
         return bytes(self._raw(index))
 
     def kept(self) -> pa.DictionaryArray:
-        bounds = np.empty(2 * len(self), np.int32)  # of lines and of what stands between them
-        bounds[0::2], bounds[1::2] = self._starts, self._ends
-        buffers = [None, pa.py_buffer(bounds), pa.py_buffer(self._content)]
         kind = pa.binary() if self._are_messages else pa.string()
-        lines = pa.Array.from_buffers(kind, len(bounds) - 1, buffers)
-        return pa.DictionaryArray.from_arrays(np.arange(0, len(bounds), 2, dtype=np.int32), lines)
+        return pointing_to_spans(self._content, self._starts, self._ends, kind)
 
     def _raw(self, index: int) -> msgspec.Raw:
         line = self._content[self._starts[index] : self._ends[index]]
@@ -121,8 +126,8 @@ def open_block(lines: Lines, expected: Mapping[str, Sequence[Path]]) -> OpenBloc
         None where some line is of another kind or of another stream, or needs a closer look: it is blank or broken, or
         perhaps nested too deep.
     """
-    ends = object_line_ends(lines) if expected else None
-    if ends is None or most_brackets(lines) > MAX_DEPTH:
+    ends = object_line_ends(lines, MAX_DEPTH) if expected else None
+    if ends is None:
         return None
     starts, opening = _starts(ends), _Opening(expected)
     with contextlib.suppress(*_ODD):
@@ -134,8 +139,8 @@ def open_block(lines: Lines, expected: Mapping[str, Sequence[Path]]) -> OpenBloc
 
 def open_records(lines: Lines, stream: str, paths: Sequence[Path]) -> OpenBlock | None:
     """The same of lines that are the records of one stream, without messages around them."""
-    ends = object_line_ends(lines) if paths and lines.content else None
-    if ends is None or most_brackets(lines) >= MAX_DEPTH:
+    ends = object_line_ends(lines, MAX_DEPTH - 1) if paths and lines.content else None
+    if ends is None:
         return None
     codec = row_codec(tuple(dict.fromkeys(path[0] for path in paths)))
     starts, part = _starts(ends), _Part(paths, codec)

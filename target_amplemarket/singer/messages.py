@@ -17,7 +17,6 @@ from target_amplemarket.singer.json_faults import (
     MAX_DEPTH,
     RecordFault,
     decoded,
-    most_brackets,
     object_line_ends,
     repair,
     too_deep,
@@ -116,8 +115,8 @@ def read_messages(blocks: Iterable[Lines], counts: Counter[str], expected: Expec
 
 def _opened_at_once(block: Lines) -> list[Envelope] | None:
     """One envelope a line; None where some line needs a closer look: blank, broken, or perhaps nested too deep."""
-    ends = object_line_ends(block)
-    if ends is None or most_brackets(block) > MAX_DEPTH:
+    ends = object_line_ends(block, MAX_DEPTH)
+    if ends is None:
         return None
     try:
         envelopes = open_envelopes(block.content)

@@ -19,6 +19,9 @@ import pyarrow.compute as pc
 from target_amplemarket.singer.arrow_json import json_objects, json_values, plain_text, record_struct
 from target_amplemarket.singer.json_faults import RecordFault, decoded
 
+Spans = np.ndarray[tuple[int], np.dtype[np.signedinteger[Any]]]
+"""Where parts of a text begin, or end, in bytes."""
+
 Path = tuple[str, ...]
 """Where a value stands in a record: member names from the outside in."""
 
@@ -93,12 +96,8 @@ class JsonRecords:
         return bytes(self.raws[index])
 
     def kept(self) -> pa.DictionaryArray:
-        bounds = np.zeros(2 * len(self) + 1, np.int32)  # of records and the newlines between them
-        bounds[1::2], bounds[2::2] = self._ends - 1, np.minimum(self._ends, len(self._joined))
-        records_and_newlines = pa.StringArray.from_buffers(
-            2 * len(self), pa.py_buffer(bounds), pa.py_buffer(self._joined)
-        )
-        return _pointing(records_and_newlines, step=2)
+        starts = np.concatenate([np.zeros(1, np.int32), self._ends[:-1]])[: len(self)]
+        return pointing_to_spans(self._joined, starts, self._ends - 1, pa.string())
 
     def _read(self, paths: Sequence[Path], first: int) -> list[Sequence[object]]:
         """Values of some records by path."""
@@ -189,6 +188,14 @@ class ArrowRecords:
             return [ABSENT] * len(self)
         text = None if inner else plain_text(array)
         return _walk(json_values(array), inner) if text is None else text
+
+
+def pointing_to_spans(content: bytes, starts: Spans, ends: Spans, kind: pa.DataType) -> pa.DictionaryArray:
+    """Parts of a text, in their order, as strings or binary values that point into it; none of it is copied."""
+    bounds = np.zeros(2 * len(starts) or 1, np.int32)  # of the parts and of what stands between them
+    bounds[: 2 * len(starts) : 2], bounds[1::2] = starts, ends
+    buffers = [None, pa.py_buffer(bounds), pa.py_buffer(content)]
+    return _pointing(pa.Array.from_buffers(kind, len(bounds) - 1, buffers), step=2)
 
 
 def _pointing(texts: pa.Array, *, step: int = 1) -> pa.DictionaryArray:

@@ -13,6 +13,7 @@ from singer_sdk.exceptions import MappingError
 
 from target_amplemarket.errors import MalformedLine, MissingKey, RecordBeforeSchema, SettingsError, TargetError
 from target_amplemarket.singer.json_faults import RecordFault, decoded
+from target_amplemarket.singer.line_records import LineRecords
 from target_amplemarket.singer.lines import Line
 from target_amplemarket.singer.messages import RecordRun, Schema, printable
 from target_amplemarket.singer.records import ABSENT, DictRecords, JsonRecords, Path, Records
@@ -146,13 +147,14 @@ class Streams:
         """
         stream = self._streams.get(run.stream)
         if stream is None:
-            raise before_schema(run)
+            raise before_schema(run.stream, run.lines[0])
         records = self.read(run.stream, run.records)
         whole = whole_until(records, run.faults, stream.key_properties)
         raws = run.records[:whole]
-        faults = self.faults(run.stream, raws) | {index: f for index, f in run.faults.items() if index < whole}
+        records = records if whole == len(records) else JsonRecords(raws)
+        faults = self.faults(run.stream, records) | {index: f for index, f in run.faults.items() if index < whole}
         if whole and self._mapper is None:
-            yield RecordBlock(stream, first_record_no, records if whole == len(records) else JsonRecords(raws), faults)
+            yield RecordBlock(stream, first_record_no, records, faults)
         elif whole and self._mapper is not None:
             rows = _rows(raws, faults)
             for stream_map in self._mapper.stream_maps[run.stream]:
@@ -167,9 +169,9 @@ class Streams:
         records.columns(self._expected.get(name, ()))
         return records
 
-    def faults(self, name: str, raws: Sequence[msgspec.Raw]) -> dict[int, RecordFault]:
+    def faults(self, name: str, records: JsonRecords | LineRecords) -> dict[int, RecordFault]:
         """By index, what a check against the stream's SCHEMA finds, where records are checked."""
-        return self._validators[name].faults(raws) if self._validate else {}
+        return self._validators[name].faults(records.raws) if self._validate else {}
 
 
 def _rows(raws: Sequence[msgspec.Raw], faults: dict[int, RecordFault]) -> list[Mapping[str, object]]:
@@ -201,10 +203,10 @@ def _unusable(line: Line) -> MalformedLine:
     return MalformedLine(message, line_no=line.line_no, byte_offset=line.byte_offset)
 
 
-def before_schema(run: RecordRun) -> RecordBeforeSchema:
+def before_schema(name: str, line: Line) -> RecordBeforeSchema:
     """What is wrong with records of a stream that has had no SCHEMA."""
-    message = f"a RECORD of stream `{printable(run.stream)}` before its SCHEMA"
-    return RecordBeforeSchema(message, line_no=run.lines[0].line_no, byte_offset=run.lines[0].byte_offset)
+    message = f"a RECORD of stream `{printable(name)}` before its SCHEMA"
+    return RecordBeforeSchema(message, line_no=line.line_no, byte_offset=line.byte_offset)
 
 
 def without_key(stream: Stream, line: Line) -> MissingKey:

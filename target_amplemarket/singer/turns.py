@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import functools
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
 import numpy as np
 
 from target_amplemarket.errors import InputError
-from target_amplemarket.singer.json_faults import RecordFault
 from target_amplemarket.singer.line_records import LineRecords, OpenBlock
 from target_amplemarket.singer.lines import Line
 from target_amplemarket.singer.messages import RecordRun, Turns
-from target_amplemarket.singer.records import JsonRecords, Records
+from target_amplemarket.singer.records import JsonRecords
 from target_amplemarket.singer.streams import (
     Numbers,
     RecordBlock,
-    Stream,
     Streams,
     before_schema,
     whole_until,
@@ -76,11 +74,10 @@ def opened(block: OpenBlock, streams: Streams, first_record_no: int) -> Gathered
         streams: Those that have had one.
         first_record_no: Number of the first record.
     """
-    found = []
-    for name, records in block.records.items():
-        if (stream := streams.known(name)) is not None:
-            numbers = block.places[name] + first_record_no
-            found.append(_checked(stream, records, numbers, functools.partial(block.line_of, name), {}))
+    found = [
+        _checked(name, streams, records, block.places[name] + first_record_no, functools.partial(block.line_of, name))
+        for name, records in block.records.items()
+    ]
     states = [(first_record_no - 1 + before, value) for before, value in block.states]
     return _whole(found, states, first_record_no, first_record_no + block.record_count)
 
@@ -96,12 +93,16 @@ _Found = tuple[RecordBlock | None, _Fault | None]
 
 
 def _checked(
-    stream: Stream,
-    records: Records,
+    name: str,
+    streams: Streams,
+    records: JsonRecords | LineRecords,
     numbers: Numbers,
     line_of: Callable[[int], Line],
-    faults: Mapping[int, RecordFault],
 ) -> _Found:
+    stream = streams.known(name)
+    if stream is None:
+        return None, _Fault(int(numbers[0]), before_schema(name, line_of(0)))
+    faults = streams.faults(name, records)
     whole, fault = whole_until(records, {}, stream.key_properties), None
     if whole < len(records):
         fault = _Fault(int(numbers[whole]), without_key(stream, line_of(whole)))
@@ -134,11 +135,7 @@ class _Gather:
         self.raws += run.records
 
     def block(self, name: str, streams: Streams) -> _Found:
-        stream = streams.known(name)
-        if stream is None:
-            return None, _Fault(self.first_numbers[0], before_schema(self.runs[0]))
-        faults = streams.faults(name, self.raws)
-        return _checked(stream, streams.read(name, self.raws), self._numbers(), self._line, faults)
+        return _checked(name, streams, streams.read(name, self.raws), self._numbers(), self._line)
 
     def _numbers(self) -> Numbers:
         lengths = [len(run.records) for run in self.runs]
